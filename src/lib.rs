@@ -1,0 +1,7 @@
+//! Plimsoll: a policy decision point that scores trust.
+//!
+//! A request flows one way: decode (`api`), look up (`signals`), evaluate
+//! (`engine`), encode (`api`). Policies flow the other: document, validate,
+//! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
+
+pub mod model;

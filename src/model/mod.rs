@@ -1,0 +1,25 @@
+//! The vocabulary: what every other room speaks in.
+//!
+//! No I/O, no wire formats, no runtime. Everything here is plain data, and all
+//! of it that a request touches borrows from that request, from the snapshot or
+//! from a record in the signal cache.
+
+mod catalog;
+mod decision;
+mod request;
+mod time;
+mod value;
+mod view;
+
+pub use catalog::{
+    Catalog, EntityDecl, EntityKind, Familiar, Freshness, Learn, SignalDecl, SignalId, SignalType,
+    Vocabulary,
+};
+pub use decision::{Combine, Decision, Direction, Incident, Severity};
+pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
+pub use time::{Seconds, Timestamp};
+pub use value::{PackedSet, Type, Value};
+pub use view::{
+    Constant, GeoField, GeoQuery, HttpField, Membership, PolicyField, Reading, Slot, SlotId,
+    Source, View,
+};

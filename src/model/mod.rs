@@ -7,16 +7,18 @@
 mod catalog;
 mod decision;
 mod request;
+mod route;
 mod time;
 mod value;
 mod view;
 
 pub use catalog::{
-    Catalog, EntityDecl, EntityKind, Familiar, Freshness, Learn, SignalDecl, SignalId, SignalType,
-    Vocabulary,
+    Catalog, EntityDecl, EntityKind, Familiar, Freshness, Learn, ListKind, SignalDecl, SignalId,
+    SignalType, Vocabulary,
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
+pub use route::{PathPattern, Route, RouteProperty};
 pub use time::{Seconds, Timestamp};
 pub use value::{PackedSet, Type, Value};
 pub use view::{

@@ -1,0 +1,243 @@
+//! Reasons: ranked while evaluating, put into words only when an answer carries them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use super::expr::{Expr, Scope, Trace};
+use super::outcome::{Basis, DecidedBy, MAX_REASONS, Matched, Outcome, Ranked, Subject};
+use super::snapshot::{Policy, Reason, Snapshot};
+use crate::model::{Direction, Value, View};
+
+/// A reason's text with its placeholders.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Template(pub Vec<TemplatePart>);
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplatePart {
+    Text(Arc<str>),
+    /// `{value}`: the factor's value before its curve.
+    Value,
+    /// `{score}`, as shown.
+    Score,
+    /// `{level}`: its label, or its name.
+    Level,
+}
+
+impl Template {
+    /// Reads `Account age {value} days`; an unknown placeholder is refused by name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            if !before.is_empty() {
+                parts.push(TemplatePart::Text(before.into()));
+            }
+            let Some((name, after)) = after.split_once('}') else {
+                return Err("a placeholder is not closed: `}` is missing".to_owned());
+            };
+            parts.push(match name {
+                "value" => TemplatePart::Value,
+                "score" => TemplatePart::Score,
+                "level" => TemplatePart::Level,
+                other => {
+                    return Err(format!(
+                        "unknown placeholder `{{{other}}}`; there are `{{value}}`, `{{score}}` and `{{level}}`"
+                    ));
+                }
+            });
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(TemplatePart::Text(rest.into()));
+        }
+        Ok(Template(parts))
+    }
+}
+
+/// Ranks what costs trust, costliest first, at most four; of equals the first in the document.
+pub(super) fn rank(policy: &Policy, out: &mut Outcome) {
+    let least = policy.range.width() * 1e-9;
+    out.reasons.clear();
+    for at in 0..out.factors.len() {
+        if let Some(factor) = out.factors.get(at) {
+            let cost = factor.cost;
+            insert(out, Ranked { subject: Subject::Factor(at), cost }, least);
+        }
+    }
+    for at in 0..out.adjustments.len() {
+        if let Some(adjustment) = out.adjustments.get(at) {
+            let cost = match policy.direction {
+                Direction::Trust => -adjustment.contribution,
+                Direction::Risk => adjustment.contribution,
+            };
+            insert(out, Ranked { subject: Subject::Adjustment(at), cost }, least);
+        }
+    }
+}
+
+fn insert(out: &mut Outcome, new: Ranked, least: f64) {
+    if new.cost.is_nan() || new.cost <= least {
+        return;
+    }
+    let place = out.reasons.iter().position(|r| new.cost > r.cost).unwrap_or(out.reasons.len());
+    if place < MAX_REASONS {
+        if out.reasons.is_full() {
+            out.reasons.pop();
+        }
+        // There is room and the place exists, so this can't fail.
+        let _ = out.reasons.try_insert(place, new);
+    }
+}
+
+/// The texts of an outcome's reasons, the deciding rule's first, for the person
+/// concerned (`admin` false) or for those who may know more.
+pub fn reason_texts<'v>(
+    snapshot: &'v Snapshot,
+    policy: &'v Policy,
+    view: &View<'v>,
+    out: &Outcome,
+    admin: bool,
+) -> Vec<String> {
+    let writer = Writer { snapshot, policy, view, out, admin };
+    let mut texts = Vec::new();
+    texts.extend(writer.decision());
+    for ranked in &out.reasons {
+        texts.extend(match ranked.subject {
+            Subject::Factor(at) => writer.factor(at),
+            Subject::Adjustment(at) => writer.adjustment(at),
+        });
+    }
+    texts.dedup();
+    texts
+}
+
+/// Names of the slots that were met and not known.
+pub fn unknown_names<'s>(
+    snapshot: &'s Snapshot,
+    out: &'s Outcome,
+) -> impl Iterator<Item = &'s str> + 's {
+    out.unknown.iter().filter_map(|slot| snapshot.slots.get(slot.0 as usize)).map(|s| &*s.name)
+}
+
+struct Writer<'a, 'v> {
+    snapshot: &'v Snapshot,
+    policy: &'v Policy,
+    view: &'a View<'v>,
+    out: &'a Outcome,
+    admin: bool,
+}
+
+impl<'v> Writer<'_, 'v> {
+    fn decision(&self) -> Option<String> {
+        match self.out.decided_by {
+            DecidedBy::Rule(at) => {
+                let rule = self.policy.rules.get(at)?;
+                let matched = self.out.rules.get(at).map(|r| r.matched);
+                if matched == Some(Matched::ByUnknown) {
+                    // The rule's own words would claim what isn't known.
+                    return self.said(&rule.reason).map(|_| self.not_known(&rule.when, &rule.name));
+                }
+                self.render(self.said(&rule.reason)?, None)
+            }
+            DecidedBy::MinConfidence => {
+                let min = self.policy.min_confidence.as_ref()?;
+                self.render(self.said(&min.reason)?, None)
+            }
+            DecidedBy::Default => None,
+        }
+    }
+
+    fn factor(&self, at: usize) -> Option<String> {
+        let factor = self.policy.factors.get(at)?;
+        let template = self.said(&factor.reason)?;
+        match self.out.factors.get(at)?.basis {
+            Basis::Live => self.render(template, Some(&factor.value)),
+            Basis::Assumed | Basis::Skipped => Some(self.not_known(&factor.value, &factor.name)),
+        }
+    }
+
+    fn adjustment(&self, at: usize) -> Option<String> {
+        let adjustment = self.policy.adjustments.get(at)?;
+        let template = self.said(&adjustment.reason)?;
+        match self.out.adjustments.get(at)?.matched {
+            Matched::ByUnknown => Some(self.not_known(&adjustment.when, &adjustment.name)),
+            _ => self.render(template, None),
+        }
+    }
+
+    fn said<'r>(&self, reason: &'r Reason) -> Option<&'r Template> {
+        if self.admin {
+            reason.admin.as_ref().or(reason.user.as_ref())
+        } else {
+            reason.user.as_ref()
+        }
+    }
+
+    /// Admins read which slots; the person concerned reads only what it is about.
+    fn not_known(&self, expr: &'v Expr, name: &str) -> String {
+        if !self.admin {
+            return format!("not known: {}", name.replace('_', " "));
+        }
+        let mut trace = Trace::default();
+        trace.unknown.reserve(self.view.len());
+        expr.eval(self.scope(), &mut trace);
+        let names: Vec<&str> = trace
+            .unknown
+            .iter()
+            .filter_map(|slot| self.snapshot.slots.get(slot.0 as usize))
+            .map(|slot| &*slot.name)
+            .collect();
+        if names.is_empty() {
+            return format!("not known: {}", name.replace('_', " "));
+        }
+        format!("not known: {}", names.join(", "))
+    }
+
+    fn scope(&self) -> Scope<'_, 'v> {
+        Scope { view: self.view, policy: self.policy, progress: self.out }
+    }
+
+    fn render(&self, template: &Template, value: Option<&'v Expr>) -> Option<String> {
+        let mut text = String::new();
+        for part in &template.0 {
+            match part {
+                TemplatePart::Text(part) => text.push_str(part),
+                TemplatePart::Value => {
+                    let value = value?.eval(self.scope(), &mut Trace::default());
+                    write_value(&mut text, value);
+                }
+                TemplatePart::Score => {
+                    let shown = self.policy.shown(self.out.score);
+                    // Writing to a String can't fail.
+                    let _ = write!(text, "{shown:.*}", self.policy.decimals());
+                }
+                TemplatePart::Level => {
+                    let level = self.policy.levels.get(self.out.level)?;
+                    text.push_str(if level.label.is_empty() { &level.name } else { &level.label });
+                }
+            }
+        }
+        Some(text)
+    }
+}
+
+fn write_value(text: &mut String, value: Value<'_>) {
+    // Writing to a String can't fail.
+    let _ = match value {
+        Value::Number(x) => write!(text, "{}", (x * 100.0).round() / 100.0),
+        Value::Bool(b) => write!(text, "{b}"),
+        Value::Text(t) => write!(text, "{t}"),
+        Value::Duration(seconds) => write!(text, "{} s", seconds.round()),
+        Value::Address(ip) => write!(text, "{ip}"),
+        Value::Timestamp(at) => match jiff::Timestamp::from_millisecond(at.millis()) {
+            Ok(at) => write!(text, "{at}"),
+            Err(_) => Ok(()),
+        },
+        Value::Location { latitude, longitude } => write!(text, "{latitude}, {longitude}"),
+        Value::Set(set) => {
+            write!(text, "{}", set.members().collect::<Vec<_>>().join(", "))
+        }
+        Value::None => write!(text, "never"),
+        Value::Missing => write!(text, "not known"),
+    };
+}

@@ -1,0 +1,1 @@
+//! The canonical one-line form of an expression.

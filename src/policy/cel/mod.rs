@@ -6,6 +6,7 @@
 //! against the `cel` crate's parser.
 
 mod ast;
+mod cursor;
 mod display;
 mod lexer;
 mod parser;

@@ -9,8 +9,6 @@ use super::{Diagnostic, Diagnostics, Place, Severity, SourceFile};
 const MAX_SHOWN: usize = 100;
 /// Longer source lines are cut in JSON.
 const MAX_LINE: usize = 300;
-/// Lines that a marked span may cover before only its first line is shown.
-const MAX_SPAN_LINES: usize = 6;
 
 impl Diagnostic {
     /// The finding with its source line and a caret, in colour for terminals if asked.
@@ -69,31 +67,21 @@ fn add_snippet<'d>(group: Group<'d>, file: &'d SourceFile, marks: &[Mark<'d>]) -
     if file.text.is_empty() {
         return group.element(Origin::path(file.path.as_str()));
     }
-    let mut lines: Vec<(usize, usize)> =
-        marks.iter().map(|(place, ..)| marked_lines(file, place)).collect();
-    lines.sort_unstable();
-    let first = lines.first().map_or(1, |(first, _)| *first);
-    let last = lines.iter().map(|(_, last)| *last).max().unwrap_or(first);
+    let line = |place: &Place| file.line_column(place.span.start).0;
+    let first = marks.iter().map(|(place, ..)| line(place)).min().unwrap_or(1);
+    let last = marks.iter().map(|(place, ..)| line(place)).max().unwrap_or(1);
     let window = file.lines(first, last);
     let text = file.text.get(window.clone()).unwrap_or("");
     let annotations = marks.iter().map(|(place, kind, label)| -> Annotation<'d> {
         let start = file.boundary(place.span.start);
-        let end = match marked_lines(file, place) {
-            (_, last) if last < file.line_column(place.span.end).0 => file.lines(1, last).end,
-            _ => file.boundary(place.span.end).max(start),
-        };
+        // A mapping of a hundred lines is marked at its first.
+        let here = file.lines(line(place), line(place));
+        let trimmed = file.text.get(here.clone()).unwrap_or("").trim_end();
+        let end = file.boundary(place.span.end).min(here.start + trimmed.len()).max(start);
         let within = |byte: usize| byte.saturating_sub(window.start).min(text.len());
         kind.span(within(start)..within(end)).label(*label)
     });
     group.element(
         Snippet::source(text).line_start(first).path(file.path.as_str()).annotations(annotations),
     )
-}
-
-/// First and last line to show for a place.
-fn marked_lines(file: &SourceFile, place: &Place) -> (usize, usize) {
-    let (first, _) = file.line_column(place.span.start);
-    let end = place.span.end.max(place.span.start + 1) - 1;
-    let (last, _) = file.line_column(end);
-    if last - first < MAX_SPAN_LINES { (first, last) } else { (first, first) }
 }

@@ -1,40 +1,70 @@
 //! What a value is expected to be, and what to say where it is not.
 
-use super::node::{Entry, Names, Node};
-use crate::model::{Seconds, Timestamp};
-use crate::policy::cel::Expr;
-use crate::policy::diagnostic::Diagnostics;
+use serde_yaml::Value;
 
-#[expect(unused_variables, reason = "the bodies follow")]
+use super::node::{Entry, Kind, Names, Node, listed};
+use super::values::Content;
+use crate::model::{Seconds, Timestamp};
+use crate::policy::cel::{self, Expr, ExprKind};
+use crate::policy::diagnostic::{Diagnostics, Place, quoted};
+
 impl<'a> Node<'a> {
     /// A mapping with free keys, in the order of the document.
     pub fn entries(self, diagnostics: &mut Diagnostics) -> Option<Vec<Entry<'a>>> {
-        None
+        let Content::Mapping(pairs) = &self.yaml.content else {
+            return self.expected("a mapping", diagnostics);
+        };
+        let entry = |pair: &'a super::values::Pair| Entry {
+            key: &pair.key,
+            key_span: pair.key_span.clone(),
+            node: Node { yaml: &pair.value, file: self.file },
+        };
+        Some(pairs.iter().map(entry).collect())
     }
 
     /// The items of a sequence.
     pub fn items(self, diagnostics: &mut Diagnostics) -> Option<Vec<Node<'a>>> {
-        None
+        let Content::Sequence(items) = &self.yaml.content else {
+            return self.expected("a list", diagnostics);
+        };
+        Some(items.iter().map(|yaml| Node { yaml, file: self.file }).collect())
     }
 
     /// A string.
     pub fn string(self, diagnostics: &mut Diagnostics) -> Option<&'a str> {
-        None
+        self.text().or_else(|| self.expected("a string", diagnostics))
     }
 
     /// A finite number.
     pub fn number(self, diagnostics: &mut Diagnostics) -> Option<f64> {
-        None
+        let Some(Value::Number(number)) = self.scalar() else {
+            return self.expected("a number", diagnostics);
+        };
+        let number = number.as_f64().filter(|number| number.is_finite());
+        if number.is_none() {
+            diagnostics.error(self, "expected a finite number");
+        }
+        number
     }
 
     /// A whole number from 0.
     pub fn count(self, diagnostics: &mut Diagnostics) -> Option<u64> {
-        None
+        let Some(Value::Number(number)) = self.scalar() else {
+            return self.expected("a whole number", diagnostics);
+        };
+        let count = number.as_u64();
+        if count.is_none() {
+            diagnostics.error(self, "expected a whole number from 0");
+        }
+        count
     }
 
     /// `true` or `false`.
     pub fn bool(self, diagnostics: &mut Diagnostics) -> Option<bool> {
-        None
+        match self.scalar() {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => self.expected("`true` or `false`", diagnostics),
+        }
     }
 
     /// One of a few words.
@@ -43,27 +73,99 @@ impl<'a> Node<'a> {
         diagnostics: &mut Diagnostics,
         choices: &[(&str, T)],
     ) -> Option<T> {
-        None
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let Some(text) = self.text() else {
+            return self.expected(&format!("one of {}", listed(&words)), diagnostics);
+        };
+        let choice = choices.iter().find(|(word, _)| *word == text);
+        if choice.is_none() {
+            let message = format!("expected one of {}, found {}", listed(&words), quoted(text));
+            diagnostics.error(self, message).did_you_mean(text, words);
+        }
+        choice.map(|(_, meaning)| meaning.clone())
     }
 
     /// A duration such as `30s`, `5m`, `1.5h`, `28d`, in seconds.
     pub fn duration(self, diagnostics: &mut Diagnostics) -> Option<Seconds> {
-        None
+        const FORM: &str = "a duration is a number and `ms`, `s`, `m`, `h` or `d`, as in `24h`";
+        let Some(text) = self.text() else {
+            if self.kind() == Kind::Number {
+                diagnostics.error(self, "expected a duration, found a number").help(FORM);
+                return None;
+            }
+            return self.expected("a duration", diagnostics);
+        };
+        let seconds = parse_duration(text);
+        if seconds.is_none() {
+            diagnostics
+                .error(self, format!("expected a duration, found {}", quoted(text)))
+                .help(FORM);
+        }
+        seconds
     }
 
     /// A point in time in RFC 3339.
     pub fn timestamp(self, diagnostics: &mut Diagnostics) -> Option<Timestamp> {
-        None
+        let Some(text) = self.text() else {
+            return self.expected("a point in time", diagnostics);
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(time) => Some(Timestamp::from_millis(time.as_millisecond())),
+            Err(_) => {
+                diagnostics
+                    .error(self, format!("expected a point in time, found {}", quoted(text)))
+                    .help("points in time are written as in `2026-06-01T09:00:00Z`");
+                None
+            }
+        }
     }
 
     /// A name.
     pub fn name(self, diagnostics: &mut Diagnostics, names: Names) -> Option<&'a str> {
-        None
+        let text = self.string(diagnostics)?;
+        check_name(text, names, self.place(), diagnostics).then_some(text)
     }
 
     /// An expression; a bare number or bool is one too. Its spans count bytes of
     /// the text: [`Node::sub_place`] finds them in the file.
     pub fn expression(self, diagnostics: &mut Diagnostics) -> Option<Expr> {
+        let literal = |kind| Some(Expr { kind, span: 0..self.span().len() });
+        match self.scalar() {
+            Some(Value::Bool(value)) => literal(ExprKind::Bool(*value)),
+            Some(Value::Number(_)) => literal(ExprKind::Number(self.number(diagnostics)?)),
+            Some(Value::String(text)) => match cel::parse(text) {
+                Ok(expr) => Some(expr),
+                Err(errors) => {
+                    for error in errors {
+                        let place = self.sub_place(error.span);
+                        let found = diagnostics.error(place, error.message);
+                        if let Some(help) = error.help {
+                            found.help(help);
+                        }
+                    }
+                    None
+                }
+            },
+            _ => self.expected("an expression", diagnostics),
+        }
+    }
+
+    fn scalar(self) -> Option<&'a Value> {
+        match &self.yaml.content {
+            Content::Scalar(value, _) => Some(value),
+            _ => None,
+        }
+    }
+
+    fn text(self) -> Option<&'a str> {
+        match self.scalar() {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn expected<T>(self, what: &str, diagnostics: &mut Diagnostics) -> Option<T> {
+        diagnostics.error(self, format!("expected {what}, found {}", self.kind()));
         None
     }
 }
@@ -71,13 +173,49 @@ impl<'a> Node<'a> {
 impl<'a> Entry<'a> {
     /// The key, where it is a good name.
     pub fn name(&self, diagnostics: &mut Diagnostics, names: Names) -> Option<&'a str> {
-        let _ = (diagnostics, names);
-        None
+        check_name(self.key, names, self.key_place(), diagnostics).then_some(self.key)
     }
+}
+
+fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnostics) -> bool {
+    if cel::is_reserved(text) {
+        diagnostics.error(place, format!("`{text}` is a word of the expression language"));
+        return false;
+    }
+    let rest = |c: char| {
+        c.is_ascii_lowercase()
+            || c.is_ascii_digit()
+            || c == '_'
+            || names == Names::Dashed && c == '-'
+    };
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(rest) {
+        return true;
+    }
+    let dashes = if names == Names::Dashed { ", `_` and `-`" } else { " and `_`" };
+    diagnostics.error(place, format!("{} is not a name", quoted(text))).help(format!(
+        "names begin with a lower-case letter and go on with such letters, digits{dashes}"
+    ));
+    false
 }
 
 /// The seconds of `30s`, `5m`, `24h`, `28d`, `1.5h`: what durations and time windows are written in.
 pub fn parse_duration(text: &str) -> Option<Seconds> {
-    let _ = text;
-    None
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (number, unit) = text.split_at(unit_at);
+    let scale = match unit {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    // Rust's own syntax of numbers is wider: signs, exponents, a bare dot.
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let plain = match number.split_once('.') {
+        Some((whole, fraction)) => digits(whole) && digits(fraction),
+        None => digits(number),
+    };
+    let seconds = number.parse::<f64>().ok().filter(|_| plain)? * scale;
+    seconds.is_finite().then_some(seconds)
 }

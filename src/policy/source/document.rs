@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::node::{Fields, Node};
-use super::values::Yaml;
-use crate::policy::diagnostic::{Diagnostics, SourceFile};
+use super::values::{self, Yaml};
+use crate::policy::diagnostic::{Diagnostics, SourceFile, quoted, suggest};
+
+const API_VERSION: &str = "plimsoll/v1";
 
 /// What a document says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,12 +16,12 @@ pub enum DocumentKind {
     PolicyTest,
 }
 
-/// A document whose `apiVersion` and `kind` are good.
+/// A document of a known kind.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub kind: DocumentKind,
     pub file: Arc<SourceFile>,
-    pub(super) yaml: Yaml,
+    yaml: Yaml,
 }
 
 impl Document {
@@ -29,13 +31,52 @@ impl Document {
     }
 
     /// The document's fields: `allowed`, beside `apiVersion` and `kind`.
-    pub fn fields<'a>(
-        &'a self,
-        diagnostics: &mut Diagnostics,
-        allowed: &[&'a str],
-    ) -> Option<Fields<'a>> {
+    pub fn fields(&self, diagnostics: &mut Diagnostics, allowed: &[&str]) -> Option<Fields<'_>> {
         let mut all = vec!["apiVersion", "kind"];
         all.extend(allowed);
         self.root().mapping(diagnostics, &all)
     }
+}
+
+/// The documents of a file that say well what they are.
+pub(super) fn read(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Vec<Document> {
+    let documents = values::read(file, diagnostics).into_iter();
+    documents.filter_map(|yaml| identify(yaml, file, diagnostics)).collect()
+}
+
+fn identify(yaml: Yaml, file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Document> {
+    let root = Node::new(&yaml, file);
+    let entries = root.entries(diagnostics)?;
+    let find = |wanted: &str, diagnostics: &mut Diagnostics| {
+        if let Some(entry) = entries.iter().find(|entry| entry.key == wanted) {
+            return Some(entry.node);
+        }
+        // `apiversion: x` is better told at its key than as a missing one.
+        let near = entries.iter().find(|entry| suggest(entry.key, [wanted]).is_some());
+        match near {
+            Some(near) => diagnostics
+                .error(near.key_place(), format!("unknown key {}", quoted(near.key)))
+                .help(format!("did you mean `{wanted}`?")),
+            None => {
+                let first = entries.first().map_or_else(|| root.place(), |first| first.key_place());
+                diagnostics.error(first, format!("the document has no `{wanted}`")).help(format!(
+                    "a document begins with `apiVersion: {API_VERSION}` and its `kind`"
+                ))
+            }
+        };
+        None
+    };
+    // A wrong version still lets the kind's own checks find the other mistakes.
+    if let Some(version) = find("apiVersion", diagnostics) {
+        version.one_of(diagnostics, &[(API_VERSION, ())]);
+    }
+    let kind = find("kind", diagnostics).and_then(|kind| {
+        let kinds = [
+            ("Catalog", DocumentKind::Catalog),
+            ("TrustPolicy", DocumentKind::TrustPolicy),
+            ("PolicyTest", DocumentKind::PolicyTest),
+        ];
+        kind.one_of(diagnostics, &kinds)
+    });
+    Some(Document { kind: kind?, file: Arc::clone(file), yaml })
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::place::locate;
 use super::values::{Content, Yaml};
-use crate::policy::diagnostic::{Diagnostics, Place, SourceFile};
+use crate::policy::diagnostic::{Diagnostics, Place, SourceFile, quoted, suggest};
 
 /// A value of a document and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +75,19 @@ impl<'a> Node<'a> {
     /// value, the answer those of the file. The whole value where a block or
     /// an escape makes the way back unclear.
     pub fn sub_place(self, range: Range<usize>) -> Place {
-        let _ = range;
-        self.place()
+        let whole = self.span();
+        let written = self.file.text.get(whole.clone()).unwrap_or("");
+        let found = match &self.yaml.content {
+            Content::Scalar(serde_yaml::Value::String(value), style) => {
+                locate(written, value, *style, range)
+            }
+            Content::Scalar(_, style) => locate(written, written, *style, range),
+            _ => None,
+        };
+        match found {
+            Some(found) => self.place_of(whole.start + found.start..whole.start + found.end),
+            None => self.place(),
+        }
     }
 
     /// The YAML type.
@@ -114,13 +126,38 @@ impl<'a> Node<'a> {
 
     /// The value without places, for what is passed on as data.
     pub fn to_json(self) -> serde_json::Value {
-        serde_json::Value::Null
+        json(self.yaml)
     }
 
     /// A mapping with known keys; any other key is an error with a suggestion.
     pub fn mapping(self, diagnostics: &mut Diagnostics, allowed: &[&str]) -> Option<Fields<'a>> {
-        let _ = (diagnostics, allowed);
-        None
+        let entries = self.entries(diagnostics)?;
+        for entry in entries.iter().filter(|entry| !allowed.contains(&entry.key)) {
+            let error =
+                diagnostics.error(entry.key_place(), format!("unknown key {}", quoted(entry.key)));
+            if suggest(entry.key, allowed.iter().copied()).is_some() {
+                error.did_you_mean(entry.key, allowed.iter().copied());
+            } else {
+                error.help(format!("known here: {}", listed(allowed)));
+            }
+        }
+        Some(Fields { node: self, entries })
+    }
+}
+
+/// `a`, `b`, `c`
+pub(super) fn listed<'w>(words: impl IntoIterator<Item = &'w &'w str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+fn json(yaml: &Yaml) -> serde_json::Value {
+    match &yaml.content {
+        Content::Scalar(value, _) => serde_json::to_value(value).unwrap_or_default(),
+        Content::Sequence(items) => serde_json::Value::Array(items.iter().map(json).collect()),
+        Content::Mapping(pairs) => serde_json::Value::Object(
+            pairs.iter().map(|pair| (pair.key.clone(), json(&pair.value))).collect(),
+        ),
     }
 }
 
@@ -142,8 +179,11 @@ impl<'a> Fields<'a> {
 
     /// The value of a key; its absence is an error at the mapping.
     pub fn required(&self, key: &str, diagnostics: &mut Diagnostics) -> Option<Node<'a>> {
-        let _ = diagnostics;
-        self.get(key)
+        let found = self.get(key);
+        if found.is_none() {
+            diagnostics.error(self.node, format!("the key `{key}` is missing"));
+        }
+        found
     }
 
     /// All entries in the order of the document.

@@ -40,12 +40,8 @@ pub fn evaluate<'v>(
         outcome.policy = None;
     }
     let Some(policy) = snapshot.policy(id) else { return };
-    for composed in &policy.composes {
-        evaluate_one(snapshot, *composed, view, evaluation);
-    }
-    evaluate_one(snapshot, id, view, evaluation);
-    for shadow in &policy.shadows {
-        evaluate_one(snapshot, *shadow, view, evaluation);
+    for each in policy.before.iter().chain([&id]).chain(&policy.after) {
+        evaluate_one(snapshot, *each, view, evaluation);
     }
 }
 

@@ -12,7 +12,7 @@ use regex::Regex;
 
 use super::outcome::{Outcome, SlotSet};
 use super::snapshot::Policy;
-use crate::model::{SlotId, Timestamp, Value, View};
+use crate::model::{Seconds, SlotId, Timestamp, Value, View};
 
 /// How far ahead of `now` a timestamp may be and still count as past, in
 /// seconds: clocks of signal sources are not ours.
@@ -24,6 +24,8 @@ pub enum Expr {
     Number(f64),
     Bool(bool),
     Text(Arc<str>),
+    Timestamp(Timestamp),
+    Duration(Seconds),
     /// The literal `null`: equal to a signal that is known to be absent.
     Null,
     Now,
@@ -177,6 +179,8 @@ impl Expr {
             Expr::Number(x) => Value::Number(*x),
             Expr::Bool(b) => Value::Bool(*b),
             Expr::Text(text) => Value::Text(text),
+            Expr::Timestamp(at) => Value::Timestamp(*at),
+            Expr::Duration(seconds) => Value::Duration(*seconds),
             Expr::Null => Value::None,
             Expr::Now => Value::Timestamp(scope.view.now),
             Expr::Slot(slot) => {

@@ -123,7 +123,9 @@ pub struct Policy {
     /// are evaluated: ascending, closed under arguments.
     pub reads: Vec<SlotId>,
     /// Policies that it composes, each after those it needs itself.
-    pub composes: Vec<PolicyId>,
+    pub before: Vec<PolicyId>,
+    /// Its shadows and what only they compose, in the order of evaluation.
+    pub after: Vec<PolicyId>,
     pub shadows: Vec<PolicyId>,
     /// Slots of other policies that carry this one's result.
     pub results: Vec<(PolicyField, SlotId)>,

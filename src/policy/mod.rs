@@ -4,5 +4,6 @@
 //! (`cel`), and say everything that is wrong with them at once (`diagnostic`).
 
 pub mod cel;
+pub mod compile;
 pub mod diagnostic;
 pub mod source;

@@ -185,6 +185,29 @@ impl Expr {
         }
     }
 
+    /// The expressions right below, to change them in place.
+    pub fn children_mut(&mut self) -> Vec<&mut Expr> {
+        match &mut self.kind {
+            ExprKind::Number(_)
+            | ExprKind::String(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Null
+            | ExprKind::Ident(_) => Vec::new(),
+            ExprKind::List(terms) | ExprKind::Logical { terms, .. } => terms.iter_mut().collect(),
+            ExprKind::Call { args, .. } => args.iter_mut().collect(),
+            ExprKind::Select { base, .. } => vec![base],
+            ExprKind::Unary { operand, .. } => vec![operand],
+            ExprKind::Index { base, index } => vec![base, index],
+            ExprKind::Method { base, args, .. } => {
+                std::iter::once(base.as_mut()).chain(args).collect()
+            }
+            ExprKind::Arithmetic { left, right, .. } | ExprKind::Compare { left, right, .. } => {
+                vec![left, right]
+            }
+            ExprKind::Ternary { condition, then, otherwise } => vec![condition, then, otherwise],
+        }
+    }
+
     /// The names of `a.b.c`, first to last; none where it is anything else.
     pub fn dotted(&self) -> Option<Vec<&str>> {
         let mut names = Vec::new();

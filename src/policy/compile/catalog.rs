@@ -1,0 +1,504 @@
+//! Catalog documents: the union of all of them is what can be known.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::{GeoPaths, ListDecl};
+use crate::model::{
+    EntityDecl, EntityKind, Familiar, Freshness, Learn, ListKind, PathPattern, Route,
+    RouteProperty, SignalDecl, SignalType, Type, Vocabulary,
+};
+use crate::policy::cel;
+use crate::policy::diagnostic::{Diagnostics, Place, quoted};
+use crate::policy::source::{Document, Entry, Kind, Names, Node};
+
+/// Entity kinds that are known without being declared.
+const BUILT_IN_KINDS: [&str; 4] = ["user", "device", "session", "address"];
+
+/// Names that expressions use for something else.
+const TAKEN: [&str; 15] = [
+    "subject",
+    "action",
+    "resource",
+    "context",
+    "request",
+    "lists",
+    "now",
+    "score",
+    "level",
+    "confidence",
+    "factors",
+    "dimensions",
+    "thresholds",
+    "policy",
+    "geo",
+];
+
+/// All catalogs together, with the places that diagnostics want.
+#[derive(Debug, Default)]
+pub(super) struct Catalogs<'a> {
+    pub(super) entities: Vec<EntityDecl>,
+    pub(super) signals: Vec<Declared<'a>>,
+    by_name: HashMap<(EntityKind, &'a str), usize>,
+    pub(super) context: HashMap<&'a str, Type>,
+    pub(super) lists: Vec<ListDecl>,
+    pub(super) geo: GeoPaths,
+    pub(super) routes: Vec<Route>,
+    pub(super) peer_groups: Vec<&'a str>,
+    places: HashMap<String, Place>,
+}
+
+/// A signal with what is compiled once all names are known.
+#[derive(Debug)]
+pub(super) struct Declared<'a> {
+    pub(super) decl: SignalDecl,
+    pub(super) observe: Option<(Node<'a>, cel::Expr)>,
+}
+
+impl<'a> Catalogs<'a> {
+    pub(super) fn read(
+        documents: Vec<&'a Document>,
+        vocabulary: &Vocabulary,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let mut catalogs = Catalogs::default();
+        for name in BUILT_IN_KINDS {
+            if let Some(kind) = vocabulary.kind(name) {
+                catalogs.entities.push(EntityDecl { kind, name: name.into(), forget_after: None });
+            }
+        }
+        let allowed = [
+            "metadata",
+            "entities",
+            "signals",
+            "context",
+            "resources",
+            "lists",
+            "geo",
+            "peer_groups",
+        ];
+        let all: Vec<_> = documents
+            .into_iter()
+            .filter_map(|document| document.fields(diagnostics, &allowed))
+            .collect();
+        // Entities of all documents come first: any catalog may add signals to them.
+        for fields in &all {
+            if let Some(node) = fields.get("entities") {
+                catalogs.read_entities(node, vocabulary, diagnostics);
+            }
+        }
+        for fields in &all {
+            if let Some(node) = fields.get("signals") {
+                catalogs.read_signals(node, vocabulary, diagnostics);
+            }
+            if let Some(node) = fields.get("context") {
+                catalogs.read_context(node, diagnostics);
+            }
+            if let Some(node) = fields.get("resources") {
+                catalogs.read_routes(node, diagnostics);
+            }
+            if let Some(node) = fields.get("lists") {
+                catalogs.read_lists(node, diagnostics);
+            }
+            if let Some(node) = fields.get("geo") {
+                catalogs.read_geo(node, diagnostics);
+            }
+            if let Some(node) = fields.get("peer_groups") {
+                catalogs.read_peer_groups(node, diagnostics);
+            }
+        }
+        catalogs
+    }
+
+    pub(super) fn entity(&self, name: &str) -> Option<&EntityDecl> {
+        self.entities.iter().find(|e| *e.name == *name)
+    }
+
+    pub(super) fn signal(&self, kind: EntityKind, name: &str) -> Option<&SignalDecl> {
+        self.by_name.get(&(kind, name)).and_then(|at| self.signals.get(*at)).map(|s| &s.decl)
+    }
+
+    /// `user.auth_count` for every signal, for suggestions.
+    pub(super) fn signal_names(&self) -> Vec<String> {
+        self.signals
+            .iter()
+            .filter_map(|signal| {
+                let entity = self.entities.iter().find(|e| e.kind == signal.decl.kind)?;
+                Some(format!("{}.{}", entity.name, signal.decl.name))
+            })
+            .collect()
+    }
+
+    /// Tells a name that stands twice, in whichever document.
+    fn once(&mut self, what: &str, entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> bool {
+        let key = format!("{what} {}", entry.key);
+        if let Some(first) = self.places.get(&key) {
+            diagnostics
+                .error(entry.key_place(), format!("{what} {} is declared twice", quoted(entry.key)))
+                .also(first, "first declared here");
+            return false;
+        }
+        self.places.insert(key, entry.key_place());
+        true
+    }
+
+    fn read_entities(
+        &mut self,
+        node: Node<'a>,
+        vocabulary: &Vocabulary,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for entry in node.entries(diagnostics).unwrap_or_default() {
+            let Some(name) = entry.name(diagnostics, Names::Plain) else { continue };
+            if !self.once("entity", &entry, diagnostics) {
+                continue;
+            }
+            if TAKEN.contains(&name) {
+                diagnostics
+                    .error(entry.key_place(), format!("`{name}` can't name an entity kind"))
+                    .help("expressions use that name for something else");
+                continue;
+            }
+            let forget_after = entry
+                .node
+                .mapping(diagnostics, &["forget_after"])
+                .and_then(|fields| fields.get("forget_after"))
+                .and_then(|node| node.duration(diagnostics));
+            if let Some(known) = self.entities.iter_mut().find(|e| *e.name == *name) {
+                known.forget_after = forget_after;
+                continue;
+            }
+            match vocabulary.kind(name) {
+                Some(kind) => {
+                    self.entities.push(EntityDecl { kind, name: name.into(), forget_after });
+                }
+                None => {
+                    diagnostics.error(
+                        entry.key_place(),
+                        format!("more than {} entity kinds", Vocabulary::MAX_KINDS),
+                    );
+                }
+            }
+        }
+    }
+
+    fn read_signals(
+        &mut self,
+        node: Node<'a>,
+        vocabulary: &Vocabulary,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for entry in node.entries(diagnostics).unwrap_or_default() {
+            if !self.once("signal", &entry, diagnostics) {
+                continue;
+            }
+            let Some((entity, name)) = entry.key.split_once('.') else {
+                diagnostics
+                    .error(
+                        entry.key_place(),
+                        format!("signal {} says no entity kind", quoted(entry.key)),
+                    )
+                    .help(format!("write `user.{}`, say", entry.key));
+                continue;
+            };
+            let Some(kind) = self.entity(entity).map(|e| e.kind) else {
+                let names: Vec<_> = self.entities.iter().map(|e| e.name.clone()).collect();
+                diagnostics
+                    .error(entry.key_place(), format!("unknown entity kind {}", quoted(entity)))
+                    .help("declare it under `entities`")
+                    .did_you_mean(entity, names.iter().map(|n| &**n));
+                continue;
+            };
+            if !is_name(name) || name == "id" || (entity == "address" && name == "ip") {
+                diagnostics
+                    .error(entry.key_place(), format!("{} can't name a signal", quoted(entry.key)))
+                    .help(
+                        "signal names match `[a-z][a-z0-9_]*`; `id` and `address.ip` are built in",
+                    );
+                continue;
+            }
+            if let Some(declared) = read_signal(kind, name, &entry, vocabulary, diagnostics) {
+                self.by_name.insert((kind, name), self.signals.len());
+                self.signals.push(declared);
+            }
+        }
+    }
+
+    fn read_context(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        let types: Vec<(&str, Type)> = SignalType::ALL
+            .iter()
+            .filter(|(_, ty)| !matches!(ty, SignalType::Counter | SignalType::Event))
+            .map(|(name, ty)| (*name, ty.value_type()))
+            .collect();
+        for entry in node.entries(diagnostics).unwrap_or_default() {
+            if !self.once("context key", &entry, diagnostics) {
+                continue;
+            }
+            if let Some(ty) = entry.node.one_of(diagnostics, &types) {
+                self.context.insert(entry.key, ty);
+            }
+        }
+    }
+
+    fn read_routes(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        for item in node.items(diagnostics).unwrap_or_default() {
+            let Some(fields) =
+                item.mapping(diagnostics, &["match", "type", "action", "properties"])
+            else {
+                continue;
+            };
+            let matching = fields
+                .required("match", diagnostics)
+                .and_then(|m| m.mapping(diagnostics, &["path", "method"]));
+            let kind =
+                fields.required("type", diagnostics).and_then(|node| node.string(diagnostics));
+            let action = fields.get("action").and_then(|node| node.string(diagnostics));
+            let mut properties = Vec::new();
+            for entry in fields
+                .get("properties")
+                .and_then(|node| node.entries(diagnostics))
+                .unwrap_or_default()
+            {
+                let value = match entry.node.kind() {
+                    Kind::Bool => entry.node.bool(diagnostics).map(RouteProperty::Bool),
+                    Kind::Number => entry.node.number(diagnostics).map(RouteProperty::Number),
+                    _ => entry.node.string(diagnostics).map(|t| RouteProperty::Text(t.into())),
+                };
+                properties.extend(value.map(|value| (Arc::from(entry.key), value)));
+            }
+            let Some(matching) = matching else { continue };
+            let method = matching.get("method").and_then(|node| node.string(diagnostics));
+            let path = matching.required("path", diagnostics).and_then(|node| {
+                match PathPattern::parse(node.string(diagnostics)?) {
+                    Ok(pattern) => Some(pattern),
+                    Err(why) => {
+                        diagnostics.error(node, why);
+                        None
+                    }
+                }
+            });
+            if let (Some(path), Some(kind)) = (path, kind) {
+                self.routes.push(Route {
+                    path,
+                    method: method.map(Arc::from),
+                    kind: kind.into(),
+                    action: action.map(Arc::from),
+                    properties,
+                });
+            }
+        }
+    }
+
+    fn read_lists(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        for entry in node.entries(diagnostics).unwrap_or_default() {
+            let name = entry.name(diagnostics, Names::Plain);
+            if !self.once("list", &entry, diagnostics) {
+                continue;
+            }
+            let Some(fields) = entry.node.mapping(diagnostics, &["type", "path"]) else { continue };
+            let kind = fields
+                .required("type", diagnostics)
+                .and_then(|node| node.one_of(diagnostics, &ListKind::ALL));
+            let path =
+                fields.required("path", diagnostics).and_then(|node| node.string(diagnostics));
+            if let (Some(name), Some(kind), Some(path)) = (name, kind, path) {
+                self.lists.push(ListDecl { name: name.into(), kind, path: PathBuf::from(path) });
+            }
+        }
+    }
+
+    fn read_geo(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        let Some(fields) = node.mapping(diagnostics, &["city", "asn"]) else { return };
+        for (key, place) in [("city", &mut self.geo.city), ("asn", &mut self.geo.asn)] {
+            let Some(node) = fields.get(key) else { continue };
+            if place.is_some() {
+                diagnostics.error(node, format!("the geo database `{key}` is declared twice"));
+            }
+            *place = node.string(diagnostics).map(PathBuf::from);
+        }
+    }
+
+    fn read_peer_groups(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        for entry in node.entries(diagnostics).unwrap_or_default() {
+            let name = entry.name(diagnostics, Names::Plain);
+            if !self.once("peer group", &entry, diagnostics) {
+                continue;
+            }
+            let Some(fields) = entry.node.mapping(diagnostics, &["by", "discover"]) else {
+                continue;
+            };
+            let mut named = Vec::new();
+            if let Some(by) = fields.get("by") {
+                named.extend(by.items(diagnostics).unwrap_or_default());
+            }
+            if let Some(discover) = fields.get("discover")
+                && let Some(fields) = discover.mapping(diagnostics, &["over", "every"])
+            {
+                if let Some(every) = fields.get("every") {
+                    every.duration(diagnostics);
+                }
+                if let Some(over) = fields.required("over", diagnostics) {
+                    named.extend(over.items(diagnostics).unwrap_or_default());
+                }
+            }
+            if fields.get("by").is_some() == fields.get("discover").is_some() {
+                diagnostics.error(entry.node, "a peer group has either `by` or `discover`");
+            }
+            for node in named {
+                self.check_signal_name(node, diagnostics);
+            }
+            self.peer_groups.extend(name);
+        }
+    }
+
+    fn check_signal_name(&self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        let Some(text) = node.string(diagnostics) else { return };
+        let known = text.split_once('.').is_some_and(|(entity, name)| {
+            self.entity(entity).is_some_and(|e| self.signal(e.kind, name).is_some())
+        });
+        if !known {
+            let names = self.signal_names();
+            diagnostics
+                .error(node, format!("unknown signal {}", quoted(text)))
+                .did_you_mean(text, names.iter().map(String::as_str));
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_ascii_lowercase())
+        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && !cel::is_reserved(text)
+}
+
+fn read_signal<'a>(
+    kind: EntityKind,
+    name: &str,
+    entry: &Entry<'a>,
+    vocabulary: &Vocabulary,
+    diagnostics: &mut Diagnostics,
+) -> Option<Declared<'a>> {
+    let allowed = [
+        "type",
+        "values",
+        "unit",
+        "description",
+        "fresh_for",
+        "half_life",
+        "observe",
+        "learn",
+        "pii",
+    ];
+    let fields = entry.node.mapping(diagnostics, &allowed)?;
+    let ty = fields
+        .required("type", diagnostics)
+        .and_then(|node| node.one_of(diagnostics, &SignalType::ALL))?;
+    let mut values: Vec<Arc<str>> = Vec::new();
+    match (fields.get("values"), ty) {
+        (Some(node), SignalType::Enum) => {
+            for item in node.items(diagnostics).unwrap_or_default() {
+                let Some(value) = item.string(diagnostics) else { continue };
+                if values.iter().any(|v| **v == *value) {
+                    diagnostics.error(item, format!("{} stands twice", quoted(value)));
+                }
+                values.push(value.into());
+            }
+            if values.is_empty() {
+                diagnostics.error(node, "an enum needs at least one value");
+            }
+        }
+        (Some(node), _) => {
+            diagnostics.error(node, "only an `enum` has `values`");
+        }
+        (None, SignalType::Enum) => {
+            diagnostics.error(entry.node, "an enum needs `values`");
+        }
+        (None, _) => {}
+    }
+    let positive = |key: &str, diagnostics: &mut Diagnostics| {
+        let node = fields.get(key)?;
+        let seconds = node.duration(diagnostics)?;
+        if seconds <= 0.0 {
+            diagnostics.error(node, format!("`{key}` must be above zero"));
+            return None;
+        }
+        Some(seconds)
+    };
+    let freshness = Freshness {
+        fresh_for: positive("fresh_for", diagnostics),
+        half_life: positive("half_life", diagnostics),
+    };
+    if let Some(node) = fields.get("description") {
+        node.string(diagnostics);
+    }
+    let unit = fields.get("unit").and_then(|node| node.string(diagnostics)).map(Arc::from);
+    let pii = fields.get("pii").and_then(|node| node.bool(diagnostics)).unwrap_or(false);
+    let observe = fields
+        .get("observe")
+        .and_then(|node| node.expression(diagnostics).map(|expr| (node, expr)));
+    let learn = fields.get("learn").map(|node| read_learn(node, diagnostics)).unwrap_or_default();
+    let Some(id) = vocabulary.signal(kind, name, ty) else {
+        diagnostics
+            .error(entry.key_place(), format!("more than {} signals", Vocabulary::MAX_SIGNALS));
+        return None;
+    };
+    let decl = SignalDecl {
+        kind,
+        name: name.into(),
+        id,
+        ty,
+        values,
+        unit,
+        freshness,
+        pii,
+        observe: None,
+        learn,
+    };
+    Some(Declared { decl, observe })
+}
+
+/// `learn`: checked whole. Baselines and trends are declared here and answer
+/// "missing" until there is something that learns them.
+fn read_learn(node: Node<'_>, diagnostics: &mut Diagnostics) -> Learn {
+    let mut learn = Learn::default();
+    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar"]) else {
+        return learn;
+    };
+    if let Some(node) = fields.get("baseline")
+        && let Some(fields) = node.mapping(diagnostics, &["half_life"])
+        && let Some(node) = fields.get("half_life")
+    {
+        node.duration(diagnostics);
+    }
+    if let Some(node) = fields.get("trend")
+        && let Some(fields) = node.mapping(diagnostics, &["window"])
+        && let Some(node) = fields.get("window")
+    {
+        node.duration(diagnostics);
+    }
+    if let Some(node) = fields.get("familiar")
+        && let Some(fields) = node.mapping(diagnostics, &["keep", "forget_after"])
+    {
+        let keep = match fields.get("keep") {
+            None => Some(16),
+            Some(node) => match node.count(diagnostics) {
+                Some(keep @ 1..=16) => u8::try_from(keep).ok(),
+                Some(_) => {
+                    diagnostics.error(node, "`keep` is from 1 to 16");
+                    None
+                }
+                None => None,
+            },
+        };
+        let forget_after = match fields.get("forget_after") {
+            None => Some(90.0 * 86_400.0),
+            Some(node) => node.duration(diagnostics),
+        };
+        if let (Some(keep), Some(forget_after)) = (keep, forget_after) {
+            learn.familiar = Some(Familiar { keep, forget_after });
+        }
+    }
+    learn
+}

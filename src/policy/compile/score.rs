@@ -1,0 +1,496 @@
+//! `score`: range, factors, dimensions and adjustments.
+
+use std::sync::Arc;
+
+use super::curve;
+use super::expression::{Expressions, Stage};
+use crate::engine::{
+    Adjust, Adjustment, Dimension, Expr, Factor, Level, Missing, OnUnknown, Range, Reason, Template,
+};
+use crate::model::{Combine, Direction, Type};
+use crate::policy::diagnostic::quoted;
+use crate::policy::source::{Entry, Fields, Names, Node};
+
+/// A compiled `score`.
+pub(super) struct Score {
+    pub(super) range: Range,
+    pub(super) direction: Direction,
+    pub(super) precision: f64,
+    pub(super) prior: f64,
+    pub(super) combine: Combine,
+    pub(super) dimensions: Vec<Dimension>,
+    pub(super) factors: Vec<Factor>,
+    /// Whether a factor is left out where it is missing, and where it says so.
+    pub(super) skips: bool,
+}
+
+/// What the head of a `score` says, which factors and levels are read by.
+#[derive(Clone, Copy)]
+pub(super) struct Head<'a> {
+    pub(super) range: Range,
+    pub(super) direction: Direction,
+    precision: f64,
+    prior: Option<f64>,
+    combine: Combine,
+    missing: Option<Missing>,
+    factors: Option<Node<'a>>,
+    dimensions: Option<Node<'a>>,
+    pub(super) adjustments: Option<Node<'a>>,
+    node: Node<'a>,
+}
+
+impl<'a> Expressions<'_, 'a> {
+    /// Reads everything of a `score` but its factors and adjustments.
+    pub(super) fn score_head(&mut self, node: Node<'a>) -> Option<Head<'a>> {
+        let diagnostics = &mut *self.diagnostics;
+        let fields = node.mapping(
+            diagnostics,
+            &[
+                "range",
+                "direction",
+                "precision",
+                "missing",
+                "prior",
+                "combine",
+                "factors",
+                "dimensions",
+                "adjustments",
+            ],
+        )?;
+        let range = match fields.get("range") {
+            None => Some(Range { min: 0.0, max: 100.0 }),
+            Some(node) => read_range(node, diagnostics),
+        };
+        let directions = [("trust", Direction::Trust), ("risk", Direction::Risk)];
+        let direction = fields
+            .required("direction", diagnostics)
+            .and_then(|node| node.one_of(diagnostics, &directions));
+        let (range, direction) = (range?, direction?);
+        let precision = match fields.get("precision") {
+            None => Some((range.width() / 100.0).min(1.0)),
+            Some(node) => match node.number(diagnostics) {
+                Some(step) if step > 0.0 && step <= range.width() => Some(step),
+                Some(_) => {
+                    diagnostics.error(node, "`precision` is above 0 and at most the whole range");
+                    None
+                }
+                None => None,
+            },
+        };
+        let prior = match fields.get("prior") {
+            None => None,
+            Some(node) => {
+                let prior = node.number(diagnostics)?;
+                if !(range.min..=range.max).contains(&prior) {
+                    diagnostics.error(node, "`prior` is not in the range of the score");
+                    return None;
+                }
+                Some(prior)
+            }
+        };
+        let combine = match fields.get("combine") {
+            None => Combine::WeightedSum,
+            Some(node) => node.one_of(diagnostics, &Combine::ALL)?,
+        };
+        let missing = fields.get("missing").and_then(|n| self.missing(n, direction));
+        if fields.get("factors").is_some() == fields.get("dimensions").is_some() {
+            self.diagnostics
+                .error(node, "a score has either `factors` or `dimensions`")
+                .help("dimensions are groups of factors, each with a sub-score");
+            return None;
+        }
+        Some(Head {
+            range,
+            direction,
+            precision: precision?,
+            prior,
+            combine,
+            missing,
+            factors: fields.get("factors"),
+            dimensions: fields.get("dimensions"),
+            adjustments: fields.get("adjustments"),
+            node,
+        })
+    }
+
+    /// Reads and compiles the factors.
+    pub(super) fn score(&mut self, head: Head<'a>) -> Score {
+        let mut score = Score {
+            range: head.range,
+            direction: head.direction,
+            precision: head.precision,
+            prior: head.prior.unwrap_or(head.range.at(head.direction.worst())),
+            combine: head.combine,
+            dimensions: Vec::new(),
+            factors: Vec::new(),
+            skips: false,
+        };
+        if let Some(node) = head.factors {
+            self.factors(node, head, head.combine, &mut score);
+            score.combine = Combine::WeightedSum;
+            let last = score.factors.len();
+            score.dimensions.push(Dimension {
+                name: "".into(),
+                weight: 1.0,
+                combine: head.combine,
+                first: 0,
+                last,
+            });
+        }
+        if let Some(node) = head.dimensions {
+            for entry in node.entries(self.diagnostics).unwrap_or_default() {
+                self.dimension(&entry, head, &mut score);
+            }
+        }
+        if score.factors.is_empty() {
+            self.diagnostics.error(head.node, "a score needs at least one factor");
+        }
+        share_weights(&mut score);
+        score
+    }
+
+    fn dimension(&mut self, entry: &Entry<'a>, head: Head<'a>, score: &mut Score) {
+        let Some(name) = entry.name(self.diagnostics, Names::Plain) else { return };
+        let Some(fields) =
+            entry.node.mapping(self.diagnostics, &["weight", "combine", "factors", "description"])
+        else {
+            return;
+        };
+        let combine = match fields.get("combine") {
+            None => Combine::WeightedSum,
+            Some(node) => {
+                node.one_of(self.diagnostics, &Combine::ALL).unwrap_or(Combine::WeightedSum)
+            }
+        };
+        let weight = self.weight(&fields, head.combine);
+        let first = score.factors.len();
+        if let Some(node) = fields.required("factors", self.diagnostics) {
+            self.factors(node, head, combine, score);
+        }
+        self.names.dimensions.push(name.into());
+        let last = score.factors.len();
+        score.dimensions.push(Dimension { name: name.into(), weight, combine, first, last });
+    }
+
+    fn factors(&mut self, node: Node<'a>, head: Head<'a>, combine: Combine, score: &mut Score) {
+        let first = score.factors.len();
+        for entry in node.entries(self.diagnostics).unwrap_or_default() {
+            let Some(name) = entry.name(self.diagnostics, Names::Plain) else { continue };
+            if self.names.factors.iter().any(|n| **n == *name) {
+                self.diagnostics
+                    .error(entry.key_place(), format!("factor {} stands twice", quoted(name)));
+            }
+            self.names.factors.push(name.into());
+            match self.factor(&entry, head, combine, score) {
+                Some(factor) => score.factors.push(factor),
+                // Keeps numbering right, so that later errors are no consequences of this one.
+                None => score.factors.push(broken(name)),
+            }
+        }
+        let weight: f64 = score.factors.iter().skip(first).map(|f| f.weight).sum();
+        if score.factors.len() > first && weight <= 0.0 {
+            self.diagnostics.error(node, "the total weight is zero");
+        }
+    }
+
+    fn factor(
+        &mut self,
+        entry: &Entry<'a>,
+        head: Head<'a>,
+        combine: Combine,
+        score: &mut Score,
+    ) -> Option<Factor> {
+        let allowed = ["value", "curve", "weight", "missing", "reason", "description"];
+        let fields = entry.node.mapping(self.diagnostics, &allowed)?;
+        let weight = self.weight(&fields, combine);
+        let missing_node = fields.get("missing");
+        let declared = missing_node.and_then(|node| self.missing(node, head.direction));
+        let reason = self.reason(fields.get("reason"));
+        let value_node = fields.required("value", self.diagnostics)?;
+        let typed = self.read(value_node, Stage::Value)?;
+        let input = curve::Input { ty: typed.ty, choices: typed.choices.clone() };
+        let curve = curve::read(fields.get("curve"), value_node, &input, self.diagnostics)?;
+        let missing = match (declared.or(head.missing), typed.can_be_missing) {
+            (Some(missing), _) => missing,
+            (None, false) => Missing::As(head.direction.worst()),
+            (None, true) => {
+                if missing_node.is_none() {
+                    self.diagnostics
+                        .error(
+                            value_node,
+                            "the value can be missing, and nothing says what then",
+                        )
+                        .help("add `missing: worst`, `missing: skip` or a number in [0, 1], here or at `score`");
+                }
+                return None;
+            }
+        };
+        score.skips |= missing == Missing::Skip && typed.can_be_missing;
+        Some(Factor {
+            name: entry.key.into(),
+            value: typed.expr,
+            curve,
+            weight,
+            share: 0.0,
+            missing,
+            reason,
+        })
+    }
+
+    fn missing(&mut self, node: Node<'a>, direction: Direction) -> Option<Missing> {
+        if node.is_number() {
+            return curve::read_share(node, self.diagnostics).map(Missing::As);
+        }
+        let words = [("worst", Missing::As(direction.worst())), ("skip", Missing::Skip)];
+        node.one_of(self.diagnostics, &words)
+    }
+
+    fn weight(&mut self, fields: &Fields<'a>, combine: Combine) -> f64 {
+        let Some(node) = fields.get("weight") else { return 1.0 };
+        if !combine.takes_weights() {
+            self.diagnostics
+                .error(node, "a weight has no meaning here")
+                .help("`max`, `min` and `ranked` take none");
+            return 1.0;
+        }
+        match node.number(self.diagnostics) {
+            Some(weight) if weight < 0.0 => {
+                self.diagnostics.error(node, "a weight is not negative");
+                1.0
+            }
+            Some(weight) if combine == Combine::NoisyOr && weight > 1.0 => {
+                self.diagnostics.error(node, "a weight of `noisy_or` is in [0, 1]");
+                1.0
+            }
+            Some(weight) => weight,
+            None => 1.0,
+        }
+    }
+
+    /// `reason: {user: ..., admin: ...}`
+    pub(super) fn reason(&mut self, node: Option<Node<'a>>) -> Reason {
+        let mut reason = Reason::default();
+        let Some(node) = node else { return reason };
+        let Some(fields) = node.mapping(self.diagnostics, &["user", "admin"]) else {
+            return reason;
+        };
+        for (key, place) in [("user", &mut reason.user), ("admin", &mut reason.admin)] {
+            let Some(node) = fields.get(key) else { continue };
+            let Some(text) = node.string(self.diagnostics) else { continue };
+            match Template::parse(text) {
+                Ok(template) => *place = Some(template),
+                Err(why) => {
+                    self.diagnostics.error(node, why);
+                }
+            }
+        }
+        reason
+    }
+
+    /// `unknown: match | skip`
+    pub(super) fn on_unknown(&mut self, node: Option<Node<'a>>) -> Option<OnUnknown> {
+        let words = [("match", OnUnknown::Match), ("skip", OnUnknown::Skip)];
+        node?.one_of(self.diagnostics, &words)
+    }
+
+    pub(super) fn adjustments(&mut self, head: Head<'a>, levels: &[Level]) -> Vec<Adjustment> {
+        let mut adjustments = Vec::new();
+        let Some(node) = head.adjustments else { return adjustments };
+        let mut names: Vec<&str> = Vec::new();
+        for item in node.items(self.diagnostics).unwrap_or_default() {
+            let allowed = [
+                "name",
+                "when",
+                "unknown",
+                "dimension",
+                "no_better_than",
+                "no_worse_than",
+                "add",
+                "set",
+                "odds",
+                "reason",
+            ];
+            let Some(fields) = item.mapping(self.diagnostics, &allowed) else { continue };
+            let name = fields
+                .required("name", self.diagnostics)
+                .and_then(|node| node.name(self.diagnostics, Names::Plain));
+            if let Some(name) = name {
+                if names.contains(&name) || self.names.factors.iter().any(|n| **n == *name) {
+                    let place = fields.get("name").unwrap_or(item);
+                    self.diagnostics
+                        .error(place, format!("the name {} stands twice", quoted(name)))
+                        .help("factors and adjustments share their names, as reasons are called by them");
+                }
+                names.push(name);
+            }
+            let adjustment = self.adjustment(item, &fields, name, head, levels);
+            adjustments.extend(adjustment);
+        }
+        adjustments
+    }
+
+    fn adjustment(
+        &mut self,
+        item: Node<'a>,
+        fields: &Fields<'a>,
+        name: Option<&str>,
+        head: Head<'a>,
+        levels: &[Level],
+    ) -> Option<Adjustment> {
+        let dimension = match fields.get("dimension") {
+            None => None,
+            Some(node) => {
+                let choices: Vec<(String, usize)> = self
+                    .names
+                    .dimensions
+                    .iter()
+                    .enumerate()
+                    .map(|(at, name)| (name.to_string(), at))
+                    .collect();
+                let choices: Vec<(&str, usize)> =
+                    choices.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+                Some(node.one_of(self.diagnostics, &choices)?)
+            }
+        };
+        let stage = if dimension.is_some() { Stage::SubScore } else { Stage::Decide };
+        let adjust = self.adjust(item, fields, head, levels, stage);
+        let unknown = self.on_unknown(fields.get("unknown"));
+        let reason = self.reason(fields.get("reason"));
+        let when_node = fields.required("when", self.diagnostics)?;
+        let when = self.condition(when_node, stage)?;
+        if when.can_be_missing && fields.get("unknown").is_none() {
+            self.diagnostics
+                .error(when_node, "the condition can be unknown, and nothing says what then")
+                .help("add `unknown: match` or `unknown: skip`");
+            return None;
+        }
+        Some(Adjustment {
+            name: name?.into(),
+            when: when.expr,
+            unknown: unknown.unwrap_or(OnUnknown::Skip),
+            dimension,
+            adjust: adjust?,
+            reason,
+        })
+    }
+
+    fn adjust(
+        &mut self,
+        item: Node<'a>,
+        fields: &Fields<'a>,
+        head: Head<'a>,
+        levels: &[Level],
+        stage: Stage,
+    ) -> Option<Adjust> {
+        let kinds = ["no_better_than", "no_worse_than", "add", "set", "odds"];
+        let given: Vec<&str> = kinds.into_iter().filter(|k| fields.get(k).is_some()).collect();
+        let [kind] = given.as_slice() else {
+            self.diagnostics
+                .error(item, "an adjustment does one thing")
+                .help(format!("there are `{}`", kinds.join("`, `")));
+            return None;
+        };
+        let node = fields.get(kind)?;
+        match *kind {
+            "no_better_than" => self.bound(node, head, levels, true).map(Adjust::NoBetterThan),
+            "no_worse_than" => self.bound(node, head, levels, false).map(Adjust::NoWorseThan),
+            "set" => self.bound_number(node, head).map(Adjust::Set),
+            "add" => node.number(self.diagnostics).map(Adjust::Add),
+            _ if node.is_number() => match node.number(self.diagnostics)? {
+                odds if odds < 0.0 => {
+                    self.diagnostics.error(node, "odds are not negative");
+                    None
+                }
+                odds => Some(Adjust::Odds(Expr::Number(odds))),
+            },
+            _ => {
+                let typed = self.read(node, stage)?;
+                if !matches!(typed.ty, Type::Number | Type::Any) {
+                    let message = format!("odds are a number, and this is a {}", typed.ty);
+                    self.diagnostics.error(node, message);
+                    return None;
+                }
+                Some(Adjust::Odds(typed.expr))
+            }
+        }
+    }
+
+    fn bound_number(&mut self, node: Node<'a>, head: Head<'a>) -> Option<f64> {
+        let value = node.number(self.diagnostics)?;
+        if !(head.range.min..=head.range.max).contains(&value) {
+            self.diagnostics.error(node, format!("`{value}` is not in the range of the score"));
+            return None;
+        }
+        Some(value)
+    }
+
+    /// A bound is a score, or the name of a level: its end on the side that is meant.
+    fn bound(
+        &mut self,
+        node: Node<'a>,
+        head: Head<'a>,
+        levels: &[Level],
+        better: bool,
+    ) -> Option<f64> {
+        if node.is_number() {
+            return self.bound_number(node, head);
+        }
+        let choices: Vec<(String, usize)> =
+            levels.iter().enumerate().map(|(at, l)| (l.name.to_string(), at)).collect();
+        let choices: Vec<(&str, usize)> =
+            choices.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+        let at = node.one_of(self.diagnostics, &choices)?;
+        let top_is_meant = match head.direction {
+            Direction::Trust => better,
+            Direction::Risk => !better,
+        };
+        if top_is_meant {
+            // Just below the next level: one step of the score's resolution.
+            let step = head.range.width() * 1e-9;
+            return Some(levels.get(at + 1).map_or(head.range.max, |next| next.from - step));
+        }
+        levels.get(at).map(|level| level.from)
+    }
+}
+
+fn read_range(
+    node: Node<'_>,
+    diagnostics: &mut crate::policy::diagnostic::Diagnostics,
+) -> Option<Range> {
+    let items = node.items(diagnostics)?;
+    let [min, max] = items.as_slice() else {
+        diagnostics.error(node, "a range is a pair: `[0, 100]`");
+        return None;
+    };
+    let (min, max) = (min.number(diagnostics)?, max.number(diagnostics)?);
+    if min >= max || !(max - min).is_finite() || max.abs().max(min.abs()) > 1e12 {
+        diagnostics.error(node, "a range rises, within 1e12");
+        return None;
+    }
+    Some(Range { min, max })
+}
+
+/// A factor's share of the declared weight: its dimension's share times its own.
+fn share_weights(score: &mut Score) {
+    let total: f64 = score.dimensions.iter().map(|d| d.weight).sum();
+    for dimension in &score.dimensions {
+        let members = score.factors.get_mut(dimension.first..dimension.last).unwrap_or_default();
+        let weight: f64 = members.iter().map(|f| f.weight).sum();
+        for factor in members {
+            factor.share = (dimension.weight / total) * (factor.weight / weight);
+        }
+    }
+}
+
+/// Stands in for a factor with errors while the rest is checked; never published.
+fn broken(name: &str) -> Factor {
+    Factor {
+        name: Arc::from(name),
+        value: Expr::Bool(false),
+        curve: crate::engine::Curve::Identity,
+        weight: 1.0,
+        share: 0.0,
+        missing: Missing::As(0.0),
+        reason: Reason::default(),
+    }
+}

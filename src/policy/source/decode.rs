@@ -75,11 +75,11 @@ impl<'a> Node<'a> {
     ) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let Some(text) = self.text() else {
-            return self.expected(&format!("one of {}", listed(&words)), diagnostics);
+            return self.expected(&choice_of(&words), diagnostics);
         };
         let choice = choices.iter().find(|(word, _)| *word == text);
         if choice.is_none() {
-            let message = format!("expected one of {}, found {}", listed(&words), quoted(text));
+            let message = format!("expected {}, found {}", choice_of(&words), quoted(text));
             diagnostics.error(self, message).did_you_mean(text, words);
         }
         choice.map(|(_, meaning)| meaning.clone())
@@ -177,6 +177,10 @@ impl<'a> Entry<'a> {
     }
 }
 
+fn choice_of(words: &[&str]) -> String {
+    if words.len() == 1 { listed(words) } else { format!("one of {}", listed(words)) }
+}
+
 fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnostics) -> bool {
     if cel::is_reserved(text) {
         diagnostics.error(place, format!("`{text}` is a word of the expression language"));
@@ -190,6 +194,10 @@ fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnost
     };
     if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(rest) {
         return true;
+    }
+    if text.is_empty() {
+        diagnostics.error(place, "a name can't be empty");
+        return false;
     }
     let dashes = if names == Names::Dashed { ", `_` and `-`" } else { " and `_`" };
     diagnostics.error(place, format!("{} is not a name", quoted(text))).help(format!(

@@ -4,4 +4,5 @@
 //! (`engine`), encode (`api`). Policies flow the other: document, validate,
 //! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
 
+pub mod api;
 pub mod model;

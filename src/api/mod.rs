@@ -1,0 +1,3 @@
+//! Where decisions go in and out over the wire.
+
+pub mod ext_authz;

@@ -8,6 +8,7 @@
 //!
 //!     floor_server serve 127.0.0.1:9291     answers every check with OK
 //!     floor_server request FILE             writes the request that h2load sends
+//!     floor_server probe ADDRESS FILE       sends it once and fails unless the answer is an OK
 
 use std::collections::HashMap;
 
@@ -17,6 +18,7 @@ use envoy_types::pb::envoy::config::core::v3::{
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{
     HttpRequest, Peer, Request as Attributes,
 };
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
 };
@@ -42,6 +44,16 @@ async fn serve(address: &str) -> anyhow::Result<()> {
         .add_service(AuthorizationServer::new(DoNothing))
         .serve(address.parse()?)
         .await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn probe(address: &str, file: &str) -> anyhow::Result<()> {
+    let framed = std::fs::read(file)?;
+    let request = CheckRequest::decode(framed.get(5..).unwrap_or_default())?;
+    let mut client = AuthorizationClient::connect(format!("http://{address}")).await?;
+    let answer = client.check(request).await?.into_inner();
+    anyhow::ensure!(answer.status.as_ref().is_some_and(|status| status.code == 0), "{answer:?}");
     Ok(())
 }
 
@@ -137,6 +149,7 @@ fn main() -> anyhow::Result<()> {
             println!("{} bytes", framed.len());
             Ok(())
         }
+        ["probe", address, file] => probe(address, file),
         // `cargo bench` and `cargo test --benches` start every bench: there is nothing to do then.
         _ => Ok(()),
     }

@@ -47,7 +47,10 @@ impl Checker for Trivial {
                 set: &[
                     HeaderToSet { name: "x-plimsoll-score", value: "212.5" },
                     HeaderToSet { name: "x-plimsoll-level", value: level },
-                    HeaderToSet { name: "x-plimsoll-decision", value: "01JZ6Q3M7WV0X9A8T4K2N5B1C6" },
+                    HeaderToSet {
+                        name: "x-plimsoll-decision",
+                        value: "01JZ6Q3M7WV0X9A8T4K2N5B1C6",
+                    },
                     HeaderToSet { name: "x-plimsoll-revision", value: "9f8e7d6c5b4a3921" },
                 ],
                 remove: &["x-plimsoll-reasons"],
@@ -62,7 +65,8 @@ impl Checker for Trivial {
                     fields.text("policy", "session");
                     fields.text("revision", "9f8e7d6c5b4a3921");
                     fields.list("factors", |factors| {
-                        for (name, points) in [("new_device", 120.0), ("geo", 60.5), ("hour", 32.0)] {
+                        for (name, points) in [("new_device", 120.0), ("geo", 60.5), ("hour", 32.0)]
+                        {
                             factors.object(|factor| {
                                 factor.text("name", name);
                                 factor.number("points", points);

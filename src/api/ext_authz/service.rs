@@ -77,7 +77,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let refused = refuse(&request);
+        let refused = refuse(&request).map(Box::new);
         let (head, body) = request.into_parts();
         let encoding = head.headers.get("grpc-encoding");
         CheckFuture {
@@ -154,7 +154,8 @@ pub struct CheckFuture<C, B> {
     received: Received,
     max_message: usize,
     compresses: bool,
-    refused: Option<Response<CheckBody>>,
+    /// Boxed, so that the many that aren't refused stay small.
+    refused: Option<Box<Response<CheckBody>>>,
 }
 
 impl<C: Checker, B: Body<Data = Bytes> + Unpin> Future for CheckFuture<C, B> {
@@ -162,7 +163,7 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> Future for CheckFuture<C, B> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(response) = self.refused.take() {
-            return Poll::Ready(Ok(response));
+            return Poll::Ready(Ok(*response));
         }
         let status = match ready!(self.poll_message(cx)) {
             Ok(()) => match self.check() {

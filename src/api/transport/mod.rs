@@ -170,3 +170,6 @@ impl Drop for Server {
         self.stop.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! Where decisions go in and out over the wire.
+
+pub mod ext_authz;
+pub mod transport;

@@ -5,3 +5,4 @@
 //! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
 
 pub mod model;
+pub mod signals;

@@ -5,11 +5,22 @@
 //! whatever comes in.
 
 mod cache;
+mod geo;
+mod ingest;
 mod learned;
+mod lists;
+mod lookup;
 mod record;
 
 pub use cache::{
-    Cache, EntitySnapshot, Fetched, Held, Kinds, Limits, OwnedValue, Refused, Secrets,
+    Cache, EntitySnapshot, Fetched, Held, Kinds, Limits, MAX_ID, OwnedValue, Refused, Secrets,
     SignalSnapshot, Stats, Swept, Written,
 };
+pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
+pub use ingest::{
+    IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
+    ingest,
+};
+pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, ListKind, Loaded};
+pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use record::{Applied, Cell, Record, RecordBuilder};

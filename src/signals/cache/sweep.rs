@@ -120,7 +120,9 @@ impl Cache {
             let slots = shard.writer.lock().next;
             let step = (slots as usize / a_shard).max(1);
             sample.extend(
+                // From the middle of each step: low slots tend to be old.
                 (0..slots)
+                    .skip(step / 2)
                     .step_by(step)
                     .filter_map(|at| shard.slab.slot(at)?.occupied())
                     .map(|(_, touched)| touched),

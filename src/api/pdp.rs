@@ -16,10 +16,8 @@ use bumpalo::Bump;
 
 use super::id::DecisionId;
 use crate::engine::{Evaluation, Outcome, Policy, PolicyId, Snapshot, evaluate};
-use crate::model::{Request, SlotId, Vocabulary, View};
-use crate::signals::{
-    Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up,
-};
+use crate::model::{Request, SlotId, View, Vocabulary};
+use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics};
 
 /// One revision, with everything that decisions under it need: published as a whole.
@@ -199,7 +197,8 @@ impl Pdp {
             let answer = encode(&decided);
             self.observe(published, request, &decided);
             if let Some(metrics) = published.metrics.get(at) {
-                metrics.record(policy, outcome, &missed, began.elapsed());
+                let unknown = missed.unknown.iter().count() as u64;
+                metrics.record(policy, outcome, unknown, began.elapsed());
             }
             Ok(answer)
         })

@@ -12,8 +12,18 @@ use crate::model::Decision;
 
 /// Seconds. Look-up, evaluation and encoding take microseconds.
 const LATENCIES: [f64; 12] = [
-    0.000_001, 0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001,
-    0.005, 0.025, 0.1,
+    0.000_001,
+    0.000_002_5,
+    0.000_005,
+    0.000_01,
+    0.000_025,
+    0.000_05,
+    0.000_1,
+    0.000_25,
+    0.001,
+    0.005,
+    0.025,
+    0.1,
 ];
 
 /// Shares of a policy's range.
@@ -96,7 +106,13 @@ impl DecisionMetrics {
 
 impl PolicyMetrics {
     /// Notes one decision.
-    pub fn record(&self, policy: &Policy, outcome: &Outcome, unknown_entities: u64, took: Duration) {
+    pub fn record(
+        &self,
+        policy: &Policy,
+        outcome: &Outcome,
+        unknown_entities: u64,
+        took: Duration,
+    ) {
         let by = match outcome.decided_by {
             DecidedBy::Rule(at) => self.rules.get(at).unwrap_or(&self.default),
             DecidedBy::Default => &self.default,

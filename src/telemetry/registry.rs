@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
@@ -103,10 +103,7 @@ impl Collector for Decisions {
             });
             result
         })?;
-        for (name, pick) in [
-            (names::UNKNOWN_ENTITIES, 0),
-            (names::SHADOW_DIFFERENCES, 1),
-        ] {
+        for (name, pick) in [(names::UNKNOWN_ENTITIES, 0), (names::SHADOW_DIFFERENCES, 1)] {
             family(&mut encoder, name, MetricType::Counter, |encoder| {
                 let mut result = Ok(());
                 metrics.each(|policy, lasting| {
@@ -130,7 +127,7 @@ impl Collector for Decisions {
                     let count = buckets.iter().map(|(_, n)| n).sum();
                     let labels: Labels<'_, 1> = [("policy", policy)];
                     let encoded = encoder.encode_family(&labels).and_then(|mut encoder| {
-                        encoder.encode_histogram::<()>(sum, count, &buckets, None)
+                        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
                     });
                     result = std::mem::replace(&mut result, Ok(())).and(encoded);
                 });
@@ -194,7 +191,7 @@ impl Collector for Process {
             (names::OBSERVATIONS_DROPPED, now.observations_dropped),
         ] {
             family(&mut encoder, name, MetricType::Counter, |encoder| {
-                encoder.encode_counter::<(), _, u64>(&value, None)
+                encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
             })?;
         }
         for (name, outcomes) in [
@@ -237,5 +234,5 @@ fn count_of<const N: usize>(
     labels: &Labels<'_, N>,
     count: u64,
 ) -> fmt::Result {
-    encoder.encode_family(labels)?.encode_counter::<(), _, u64>(&count, None)
+    encoder.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
 }

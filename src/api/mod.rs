@@ -4,4 +4,5 @@ pub mod ext_authz;
 pub mod id;
 pub mod path;
 pub mod pdp;
+pub mod question;
 pub mod transport;

@@ -12,8 +12,9 @@ mod suggest;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use crate::model::suggest;
 pub use file::SourceFile;
-pub use suggest::{quoted, suggest};
+pub use suggest::quoted;
 
 /// How much a diagnostic weighs: an error keeps the folder from being published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@ use serde_yaml::Value;
 
 use super::node::{Entry, Kind, Names, Node, listed};
 use super::values::Content;
+use crate::model::parse_duration;
 use crate::model::{Seconds, Timestamp};
 use crate::policy::cel::{self, Expr, ExprKind};
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -204,26 +205,4 @@ fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnost
         "names begin with a lower-case letter and go on with such letters, digits{dashes}"
     ));
     false
-}
-
-/// The seconds of `30s`, `5m`, `24h`, `28d`, `1.5h`: what durations and time windows are written in.
-pub fn parse_duration(text: &str) -> Option<Seconds> {
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(unit_at);
-    let scale = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    // Rust's own syntax of numbers is wider: signs, exponents, a bare dot.
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let plain = match number.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
-        None => digits(number),
-    };
-    let seconds = number.parse::<f64>().ok().filter(|_| plain)? * scale;
-    seconds.is_finite().then_some(seconds)
 }

@@ -13,7 +13,7 @@ mod shape;
 mod spans;
 mod values;
 
-pub use decode::parse_duration;
+pub use crate::model::parse_duration;
 pub use document::{Document, DocumentKind};
 pub use folder::SourceSet;
 pub use node::{Entry, Fields, Kind, Names, Node};

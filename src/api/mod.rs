@@ -5,4 +5,5 @@ pub mod id;
 pub mod path;
 pub mod pdp;
 pub mod question;
+pub mod resource;
 pub mod transport;

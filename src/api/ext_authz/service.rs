@@ -40,8 +40,16 @@ pub trait Checker: Send + Sync + 'static {
 }
 
 /// `envoy.service.auth.v3.Authorization` as a service.
+///
+/// A clone doesn't share its reference count, only the checker: each connection has a clone, so
+/// that no check writes to memory that another core writes to.
 #[derive(Debug)]
 pub struct CheckService<C> {
+    own: Arc<Own<C>>,
+}
+
+#[derive(Debug)]
+struct Own<C> {
     checker: Arc<C>,
     max_message: usize,
 }
@@ -49,13 +57,13 @@ pub struct CheckService<C> {
 impl<C: Checker> CheckService<C> {
     /// A service that refuses messages of more than `max_message` bytes.
     pub fn new(checker: Arc<C>, max_message: usize) -> Self {
-        Self { checker, max_message }
+        Self { own: Arc::new(Own { checker, max_message }) }
     }
 }
 
-impl<C> Clone for CheckService<C> {
+impl<C: Checker> Clone for CheckService<C> {
     fn clone(&self) -> Self {
-        Self { checker: Arc::clone(&self.checker), max_message: self.max_message }
+        Self::new(Arc::clone(&self.own.checker), self.own.max_message)
     }
 }
 
@@ -81,10 +89,9 @@ where
         let (head, body) = request.into_parts();
         let encoding = head.headers.get("grpc-encoding");
         CheckFuture {
-            checker: Arc::clone(&self.checker),
+            own: Arc::clone(&self.own),
             body,
             received: Received::Nothing,
-            max_message: self.max_message,
             compresses: encoding.is_some_and(|name| name != "identity"),
             refused,
         }
@@ -149,10 +156,9 @@ impl Received {
 /// One check on its way.
 #[derive(Debug)]
 pub struct CheckFuture<C, B> {
-    checker: Arc<C>,
+    own: Arc<Own<C>>,
     body: B,
     received: Received,
-    max_message: usize,
     compresses: bool,
     /// Boxed, so that the many that aren't refused stay small.
     refused: Option<Box<Response<CheckBody>>>,
@@ -224,8 +230,8 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             _ => return Err(Status::internal("not a gRPC message")),
         }
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        if length > self.max_message {
-            let limit = self.max_message;
+        let limit = self.own.max_message;
+        if length > limit {
             let text = format!("a message of {length} bytes, the limit is {limit}");
             return Err(Status::resource_exhausted(text));
         }
@@ -246,7 +252,8 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
         ANSWERS.with_borrow_mut(|answers| {
             answers.reserve(ANSWER_ROOM);
             answers.put_bytes(0, PREFIX);
-            let checked = catch_unwind(AssertUnwindSafe(|| self.checker.check(message, answers)));
+            let checked =
+                catch_unwind(AssertUnwindSafe(|| self.own.checker.check(message, answers)));
             let answer = answers.split();
             checked.unwrap_or_else(|_| Err(Status::internal("the check failed")))?;
             prefixed(answer)

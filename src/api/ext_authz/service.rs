@@ -20,6 +20,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::body::CheckBody;
+use super::encode::{CheckAnswer, encode};
 
 /// The path of the one method.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -37,6 +38,16 @@ pub trait Checker: Send + Sync + 'static {
     /// An `Err` reaches Envoy as a failed call, which its `failure_mode_allow` may let through:
     /// it is for faults of our own, never for what a client can send.
     fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status>;
+
+    /// Answers, in place of [`check`](Self::check), a message of more bytes than are taken.
+    ///
+    /// An HTTP client can cause one, by its headers or its body. A failed call
+    /// (`RESOURCE_EXHAUSTED`) would let it past an Envoy that allows on failure, so it is denied.
+    fn deny_oversized(&self, answer: &mut BytesMut) -> Result<(), Status> {
+        let denied = CheckAnswer::Denied { status: 413, headers: &[], body: "" };
+        encode(&denied, |_| {}, answer);
+        Ok(())
+    }
 }
 
 /// `envoy.service.auth.v3.Authorization` as a service.
@@ -120,6 +131,13 @@ fn refuse<B>(request: &Request<B>) -> Option<Response<CheckBody>> {
     None
 }
 
+/// What a body's prefix announced.
+enum Message<'a> {
+    Whole(&'a [u8]),
+    /// Longer than is taken; it isn't waited for.
+    Oversized,
+}
+
 /// What of the body has come.
 #[derive(Debug)]
 enum Received {
@@ -198,8 +216,10 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
                 }
             }
             // Judged as it comes: no more is ever held than one message may be long.
-            if let Err(status) = self.message() {
-                return Poll::Ready(Err(status));
+            match self.message() {
+                Ok(Some(Message::Oversized)) => return Poll::Ready(Ok(())),
+                Ok(_) => {}
+                Err(status) => return Poll::Ready(Err(status)),
             }
         }
         Poll::Ready(match self.message() {
@@ -213,7 +233,7 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
     }
 
     /// The message without its prefix; `None` while there is more to come.
-    fn message(&self) -> Result<Option<&[u8]>, Status> {
+    fn message(&self) -> Result<Option<Message<'_>>, Status> {
         let received = self.received.as_slice();
         let Some(([flag, length @ ..], message)) = received.split_first_chunk::<PREFIX>() else {
             return Ok(None);
@@ -230,15 +250,13 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             _ => return Err(Status::internal("not a gRPC message")),
         }
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        let limit = self.own.max_message;
-        if length > limit {
-            let text = format!("a message of {length} bytes, the limit is {limit}");
-            return Err(Status::resource_exhausted(text));
+        if length > self.own.max_message {
+            return Ok(Some(Message::Oversized));
         }
         match message.len() {
             here if here < length => Ok(None),
             here if here > length => Err(Status::internal("more than one message")),
-            _ => Ok(Some(message)),
+            _ => Ok(Some(Message::Whole(message))),
         }
     }
 
@@ -248,12 +266,16 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             /// Answers are cut from one buffer, which is used again once they have gone out.
             static ANSWERS: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(16 * ANSWER_ROOM));
         }
-        let message = self.message()?.unwrap_or_default();
+        let checker = &*self.own.checker;
+        let message = self.message()?;
         ANSWERS.with_borrow_mut(|answers| {
             answers.reserve(ANSWER_ROOM);
             answers.put_bytes(0, PREFIX);
-            let checked =
-                catch_unwind(AssertUnwindSafe(|| self.own.checker.check(message, answers)));
+            let checked = catch_unwind(AssertUnwindSafe(|| match message {
+                Some(Message::Whole(message)) => checker.check(message, answers),
+                Some(Message::Oversized) => checker.deny_oversized(answers),
+                None => Err(Status::internal("no message in the request")),
+            }));
             let answer = answers.split();
             checked.unwrap_or_else(|_| Err(Status::internal("the check failed")))?;
             prefixed(answer)

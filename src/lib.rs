@@ -5,6 +5,7 @@
 //! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
 
 pub mod api;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod model;

@@ -15,8 +15,10 @@ use arc_swap::{ArcSwapOption, Guard};
 use bumpalo::Bump;
 
 use super::id::DecisionId;
-use crate::engine::{Evaluation, Outcome, Policy, PolicyId, Snapshot, evaluate};
-use crate::model::{Request, SlotId, View, Vocabulary};
+use crate::engine::{
+    Evaluation, Expr, Outcome, Policy, PolicyId, Scope, Snapshot, Trace, evaluate,
+};
+use crate::model::{Request, SlotId, Value, View, Vocabulary};
 use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics};
 
@@ -91,6 +93,14 @@ pub struct Decided<'a, 'v> {
     pub view: &'a View<'v>,
     pub outcome: &'a Outcome,
     pub evaluation: &'a Evaluation,
+}
+
+impl<'v> Decided<'_, 'v> {
+    /// Evaluates an expression of the policy that decided: an obligation's header, say.
+    pub fn eval(&self, expr: &'v Expr) -> Value<'v> {
+        let scope = Scope { view: self.view, policy: self.policy, progress: self.outcome };
+        expr.eval(scope, &mut Trace::default())
+    }
 }
 
 thread_local! {

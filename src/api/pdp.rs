@@ -160,6 +160,11 @@ impl Pdp {
         }
     }
 
+    /// The policy that a request meets which names none.
+    pub fn default_policy(&self) -> &str {
+        &self.default_policy
+    }
+
     /// Makes a revision the one that decides, for all requests that begin from now on.
     pub fn publish(&self, published: Arc<Published>) {
         self.published.store(Some(published));

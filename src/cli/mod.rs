@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod serve;
 mod test;
 
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Cli {
 enum Command {
     /// Checks a policy folder and tells everything that is wrong with it
     Check(check::Args),
+    /// Serves decisions
+    Serve(serve::Args),
     /// Runs the policy tests of a folder
     Test(test::Args),
 }
@@ -36,6 +39,7 @@ struct PolicyFolder {
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Check(args) => check::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Test(args) => test::run(&args),
     };
     match done {

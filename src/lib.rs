@@ -4,6 +4,10 @@
 //! (`engine`), encode (`api`). Policies flow the other: document, validate,
 //! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
 
+pub mod api;
+pub mod config;
 pub mod engine;
 pub mod model;
 pub mod policy;
+pub mod signals;
+pub mod telemetry;

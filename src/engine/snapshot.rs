@@ -9,7 +9,7 @@ use super::expr::Expr;
 use super::reason::Template;
 use crate::model::{
     Catalog, Combine, Decision, Direction, Incident, ListKind, PolicyField, Route, Seconds, Slot,
-    SlotId,
+    SlotId, Type,
 };
 
 /// A policy's place in its snapshot.
@@ -22,6 +22,8 @@ pub struct Snapshot {
     /// Content hash of the documents: 16 hexadecimal digits.
     pub revision: Arc<str>,
     pub catalog: Arc<Catalog>,
+    /// The declared types of what callers send as context.
+    pub context: HashMap<Arc<str>, Type>,
     pub slots: Vec<Slot>,
     pub policies: Vec<Policy>,
     pub by_name: HashMap<Arc<str>, PolicyId>,

@@ -8,6 +8,7 @@ mod catalog;
 mod decision;
 mod request;
 mod route;
+mod text;
 mod time;
 mod value;
 mod view;
@@ -19,6 +20,7 @@ pub use catalog::{
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};
+pub use text::{parse_duration, suggest};
 pub use time::{Seconds, Timestamp};
 pub use value::{PackedSet, Type, Value};
 pub use view::{

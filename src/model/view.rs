@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::catalog::{EntityKind, Freshness, SignalId};
 use super::request::Owner;
-use super::time::{Seconds, Timestamp};
+use super::time::Timestamp;
 use super::value::{Type, Value};
 
 /// The number of a slot within one snapshot.
@@ -69,7 +69,6 @@ pub enum Source {
     Familiar {
         kind: EntityKind,
         signal: SignalId,
-        forget_after: Seconds,
         value: SlotId,
     },
     /// A function of learned state that nothing fills yet: always missing,

@@ -12,8 +12,9 @@ mod suggest;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use crate::model::suggest;
 pub use file::SourceFile;
-pub use suggest::{quoted, suggest};
+pub use suggest::quoted;
 
 /// How much a diagnostic weighs: an error keeps the folder from being published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,10 +114,18 @@ impl Diagnostic {
     }
 }
 
+/// So many errors and so many warnings are kept; the rest is counted. A hostile
+/// file could have hundreds of thousands.
+const MAX_KEPT: usize = 1000;
+
 /// Everything that was found so far.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+    /// Takes the label and help of one that is only counted.
+    dropped: Option<Box<Diagnostic>>,
 }
 
 impl Diagnostics {
@@ -144,31 +153,53 @@ impl Diagnostics {
     }
 
     fn push(&mut self, severity: Severity, place: Place, message: String) -> &mut Diagnostic {
+        let diagnostic = Diagnostic::new(severity, place, message);
+        if !self.count(severity) {
+            return self.dropped.insert(Box::new(diagnostic));
+        }
         let index = self.found.len();
-        self.found.push(Diagnostic::new(severity, place, message));
+        self.found.push(diagnostic);
         #[expect(clippy::indexing_slicing, reason = "the line above pushed this very index")]
         &mut self.found[index]
     }
 
+    /// Counts one more, and says whether it is to be kept.
+    fn count(&mut self, severity: Severity) -> bool {
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        *count <= MAX_KEPT
+    }
+
     /// Moves everything from `other` to here.
     pub fn append(&mut self, other: Self) {
-        self.found.extend(other.found);
+        for diagnostic in other.found {
+            if self.count(diagnostic.severity) {
+                self.found.push(diagnostic);
+            }
+        }
+        // What the other only counted is only counted here too.
+        self.errors += other.errors.saturating_sub(MAX_KEPT);
+        self.warnings += other.warnings.saturating_sub(MAX_KEPT);
     }
 
     pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.len() == 0
     }
 
     /// How many, before those that say the same are told once.
     pub fn len(&self) -> usize {
-        self.found.len()
+        self.errors + self.warnings
     }
 
     pub fn has_errors(&self) -> bool {
-        self.found.iter().any(|found| found.severity == Severity::Error)
+        self.errors > 0
     }
 
     /// By file, then place; what was said twice about one place stands once.
+    /// At most a thousand errors and as many warnings.
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut sorted: Vec<&Diagnostic> = self.found.iter().collect();
         sorted.sort_by(|a, b| a.order().cmp(&b.order()).then_with(|| a.message.cmp(&b.message)));

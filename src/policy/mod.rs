@@ -7,3 +7,4 @@ pub mod cel;
 pub mod compile;
 pub mod diagnostic;
 pub mod source;
+pub mod testing;

@@ -287,16 +287,16 @@ impl Expressions<'_, '_> {
         let [entity, name] = names.as_slice() else { return None };
         let kind = self.catalogs.entity(entity)?.kind;
         let decl = self.catalogs.signal(kind, name)?;
-        let Some(familiar) = decl.learn.familiar else {
+        if decl.learn.familiar.is_none() {
             let name = quoted(&signal.to_string());
             self.error(signal, format!("{name} does not learn what is familiar")).help(
                 "declare it in the catalog: `learn: {familiar: {keep: 16, forget_after: 90d}}`",
             );
             return None;
-        };
+        }
         let signal = decl.id;
         let (value, _) = self.argument(value)?;
-        Some(Source::Familiar { kind, signal, forget_after: familiar.forget_after, value })
+        Some(Source::Familiar { kind, signal, value })
     }
 
     fn learned_argument(&mut self, arg: &cel::Expr, takes: Takes) -> bool {

@@ -78,6 +78,7 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     let snapshot = Snapshot {
         revision: set.revision.as_str().into(),
         catalog: Arc::new(Catalog::new(catalogs.entities.clone(), signals)),
+        context: catalogs.context.iter().map(|(key, ty)| (Arc::from(*key), *ty)).collect(),
         lists: catalogs.lists.clone(),
         geo: catalogs.geo.clone(),
         routes: catalogs.routes.clone(),

@@ -44,7 +44,8 @@ impl Diagnostics {
         let shown: Vec<String> =
             sorted.iter().take(MAX_SHOWN).map(|found| found.render(coloured)).collect();
         let mut text = shown.join("\n\n");
-        let rest = sorted.len().saturating_sub(MAX_SHOWN);
+        let only_counted = self.len() - self.found.len();
+        let rest = sorted.len().saturating_sub(MAX_SHOWN) + only_counted;
         if rest > 0 {
             text.push_str(&format!("\n\nand {rest} more"));
         }

@@ -4,6 +4,7 @@ use serde_yaml::Value;
 
 use super::node::{Entry, Kind, Names, Node, listed};
 use super::values::Content;
+use crate::model::parse_duration;
 use crate::model::{Seconds, Timestamp};
 use crate::policy::cel::{self, Expr, ExprKind};
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -75,11 +76,11 @@ impl<'a> Node<'a> {
     ) -> Option<T> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let Some(text) = self.text() else {
-            return self.expected(&format!("one of {}", listed(&words)), diagnostics);
+            return self.expected(&choice_of(&words), diagnostics);
         };
         let choice = choices.iter().find(|(word, _)| *word == text);
         if choice.is_none() {
-            let message = format!("expected one of {}, found {}", listed(&words), quoted(text));
+            let message = format!("expected {}, found {}", choice_of(&words), quoted(text));
             diagnostics.error(self, message).did_you_mean(text, words);
         }
         choice.map(|(_, meaning)| meaning.clone())
@@ -177,6 +178,10 @@ impl<'a> Entry<'a> {
     }
 }
 
+fn choice_of(words: &[&str]) -> String {
+    if words.len() == 1 { listed(words) } else { format!("one of {}", listed(words)) }
+}
+
 fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnostics) -> bool {
     if cel::is_reserved(text) {
         diagnostics.error(place, format!("`{text}` is a word of the expression language"));
@@ -191,31 +196,13 @@ fn check_name(text: &str, names: Names, place: Place, diagnostics: &mut Diagnost
     if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(rest) {
         return true;
     }
+    if text.is_empty() {
+        diagnostics.error(place, "a name can't be empty");
+        return false;
+    }
     let dashes = if names == Names::Dashed { ", `_` and `-`" } else { " and `_`" };
     diagnostics.error(place, format!("{} is not a name", quoted(text))).help(format!(
         "names begin with a lower-case letter and go on with such letters, digits{dashes}"
     ));
     false
-}
-
-/// The seconds of `30s`, `5m`, `24h`, `28d`, `1.5h`: what durations and time windows are written in.
-pub fn parse_duration(text: &str) -> Option<Seconds> {
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let (number, unit) = text.split_at(unit_at);
-    let scale = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        _ => return None,
-    };
-    // Rust's own syntax of numbers is wider: signs, exponents, a bare dot.
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let plain = match number.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
-        None => digits(number),
-    };
-    let seconds = number.parse::<f64>().ok().filter(|_| plain)? * scale;
-    seconds.is_finite().then_some(seconds)
 }

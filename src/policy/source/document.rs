@@ -39,8 +39,12 @@ impl Document {
 }
 
 /// The documents of a file that say well what they are.
-pub(super) fn read(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Vec<Document> {
-    let documents = values::read(file, diagnostics).into_iter();
+pub(super) fn read(
+    file: &Arc<SourceFile>,
+    budget: &mut usize,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Document> {
+    let documents = values::read(file, budget, diagnostics).into_iter();
     documents.filter_map(|yaml| identify(yaml, file, diagnostics)).collect()
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::document::{self, Document};
-use super::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_BYTES, MAX_FOLDER_DEPTH};
+use super::{MAX_FILE_BYTES, MAX_FILES, MAX_FOLDER_BYTES, MAX_FOLDER_DEPTH, MAX_FOLDER_NODES};
 use crate::policy::diagnostic::{Diagnostics, Place, SourceFile};
 
 /// Every document of a folder, or of texts in memory.
@@ -67,6 +67,7 @@ impl SourceSet {
         found.sort_by(|a, b| a.relative.cmp(&b.relative));
         let mut set = Self::default();
         let mut hash = Sha256::new();
+        let mut budget = MAX_FOLDER_NODES;
         for Found { relative, shown, bytes } in found {
             match bytes {
                 Ok(bytes) => {
@@ -75,7 +76,7 @@ impl SourceSet {
                     hash.update(&relative);
                     hash.update((bytes.len() as u64).to_le_bytes());
                     hash.update(&bytes);
-                    set.add(shown, &bytes);
+                    set.add(shown, &bytes, &mut budget);
                 }
                 Err(why) => {
                     let file = Arc::new(SourceFile::new(shown, ""));
@@ -87,13 +88,13 @@ impl SourceSet {
         set
     }
 
-    fn add(&mut self, shown: String, bytes: &[u8]) {
+    fn add(&mut self, shown: String, bytes: &[u8], budget: &mut usize) {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let file = Arc::new(SourceFile::new(shown, text));
                 self.files.push(Arc::clone(&file));
-                self.documents.extend(document::read(&file, &mut self.diagnostics));
+                self.documents.extend(document::read(&file, budget, &mut self.diagnostics));
             }
             Err(error) => {
                 let good = bytes.get(..error.valid_up_to()).unwrap_or_default();

@@ -9,10 +9,11 @@ mod document;
 mod folder;
 mod node;
 mod place;
+mod shape;
 mod spans;
 mod values;
 
-pub use decode::parse_duration;
+pub use crate::model::parse_duration;
 pub use document::{Document, DocumentKind};
 pub use folder::SourceSet;
 pub use node::{Entry, Fields, Kind, Names, Node};
@@ -30,6 +31,8 @@ pub const MAX_FOLDER_DEPTH: usize = 32;
 pub const MAX_DEPTH: usize = 64;
 /// A file may have this many values, those behind aliases counted each time.
 pub const MAX_NODES: usize = 200_000;
+/// All files of a folder together may have this many values.
+pub const MAX_FOLDER_NODES: usize = 1_000_000;
 
 #[cfg(test)]
 mod tests;

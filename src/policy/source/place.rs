@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::spans::Style;
+use super::shape::Style;
 
 /// The bytes of `written` (a scalar as it stands in the file) that `range` of
 /// its `value` came from; none where the two can't be laid side by side.

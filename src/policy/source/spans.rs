@@ -10,61 +10,32 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::{MAX_DEPTH, MAX_NODES};
+use super::shape::{ByteOffsets, Key, Shape, SpanEntry, SpanNode, Style};
+use super::{MAX_DEPTH, MAX_FOLDER_NODES, MAX_NODES};
 use crate::policy::diagnostic::{Diagnostics, Place, SourceFile, quoted};
 
-/// How a scalar is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    Plain,
-    SingleQuoted,
-    DoubleQuoted,
-    Block,
-}
-
-/// A value's place and shape.
-#[derive(Debug)]
-pub(super) struct SpanNode {
-    pub span: Range<usize>,
-    pub shape: Shape,
-    /// Values from here down, aliases expanded.
-    size: usize,
-    /// Levels of mappings and sequences from here down, aliases expanded.
-    height: usize,
-}
-
-#[derive(Debug)]
-pub(super) enum Shape {
-    Scalar { text: String, style: Style },
-    Sequence(Vec<Rc<SpanNode>>),
-    Mapping(Vec<SpanEntry>),
-}
-
-#[derive(Debug)]
-pub(super) struct SpanEntry {
-    pub key: Key,
-    pub value: Rc<SpanNode>,
-    /// Has been reported (a duplicate, not a word) and has no value for us.
-    pub refused: bool,
-}
-
-#[derive(Debug)]
-pub(super) struct Key {
-    pub text: String,
-    pub span: Range<usize>,
-}
+/// So many bytes of a text count as one more value: a long text behind many
+/// aliases is a bomb too.
+const BYTES_PER_VALUE: usize = 32;
 
 /// The documents of a file, up to the first mistake that can't be read over.
-pub(super) fn index(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Vec<Rc<SpanNode>> {
+///
+/// `budget` is how many values all files together may still have.
+pub(super) fn index(
+    file: &Arc<SourceFile>,
+    budget: &mut usize,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Rc<SpanNode>> {
     let mut indexer = Indexer {
         file,
         diagnostics,
         bytes: ByteOffsets::of(&file.text),
         open: Vec::new(),
         anchors: HashMap::new(),
-        nodes: 0,
+        left: MAX_NODES.min(*budget),
         documents: Vec::new(),
     };
+    let given = indexer.left;
     let mut parser = Parser::new_from_str(&file.text);
     while let Some(event) = parser.next_event() {
         let done = match event {
@@ -75,6 +46,7 @@ pub(super) fn index(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Ve
             break;
         }
     }
+    *budget = budget.saturating_sub(given - indexer.left);
     indexer.documents
 }
 
@@ -87,7 +59,8 @@ struct Indexer<'f> {
     bytes: ByteOffsets,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<SpanNode>>,
-    nodes: usize,
+    /// Values that may still come.
+    left: usize,
     documents: Vec<Rc<SpanNode>>,
 }
 
@@ -123,8 +96,9 @@ impl Indexer<'_> {
                     self.refuse_tag(&tag.to_string(), &span);
                 }
                 let (span, style) = self.scalar(span, &text, style, decorated);
+                let size = 1 + text.len() / BYTES_PER_VALUE;
                 let shape = Shape::Scalar { text: text.into_owned(), style };
-                let node = Rc::new(SpanNode { span, shape, size: 1, height: 0 });
+                let node = Rc::new(SpanNode { span, shape, size, height: 0 });
                 self.remember(anchor, &node);
                 self.add(node)
             }
@@ -205,6 +179,11 @@ impl Indexer<'_> {
         if self.awaits_key() {
             let Shape::Scalar { text, style } = &node.shape else { return Ok(()) };
             let key = Key { text: text.clone(), span: node.span.clone() };
+            let size = node.size - 1;
+            self.count(size, &node.span)?;
+            if let Some(parent) = self.open.last_mut() {
+                parent.size = parent.size.saturating_add(size);
+            }
             let wrong = match (text.as_str(), style) {
                 ("", Style::Plain) => Some("empty"),
                 ("<<", Style::Plain) => Some("a merge key (`<<`)"),
@@ -212,7 +191,7 @@ impl Indexer<'_> {
             };
             return self.add_key(key, wrong);
         }
-        self.count(1, &node.span)?;
+        self.count(node.size, &node.span)?;
         self.place(node)
     }
 
@@ -314,11 +293,17 @@ impl Indexer<'_> {
     }
 
     fn count(&mut self, more: usize, span: &Range<usize>) -> Result<(), Stop> {
-        self.nodes = self.nodes.saturating_add(more);
-        if self.nodes <= MAX_NODES {
+        if let Some(left) = self.left.checked_sub(more) {
+            self.left = left;
             return Ok(());
         }
-        self.stop(span.clone(), format!("more than {MAX_NODES} values in one file"))
+        let place = Place { file: Arc::clone(self.file), span: span.clone() };
+        let limits =
+            format!("more than {MAX_NODES} values in one file or {MAX_FOLDER_NODES} in the folder");
+        self.diagnostics.error(place, limits).help(
+            "what an alias stands for counts each time, and each 32 bytes of a text count as a value",
+        );
+        Err(Stop)
     }
 
     fn syntax_error(&mut self, error: &ScanError) -> Result<(), Stop> {
@@ -342,27 +327,4 @@ impl Indexer<'_> {
 fn covered(first: Option<&Range<usize>>, last: Option<&Rc<SpanNode>>) -> Option<Range<usize>> {
     let (first, last) = (first?, last?);
     Some(first.start..last.span.end.max(first.end))
-}
-
-/// Both YAML parsers count characters; texts are cut by bytes.
-pub(super) struct ByteOffsets(Option<Vec<usize>>, usize);
-
-impl ByteOffsets {
-    pub(super) fn of(text: &str) -> Self {
-        let starts = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
-        Self(starts, text.len())
-    }
-
-    /// The byte where a character begins; the end for any beyond it.
-    pub(super) fn byte(&self, character: usize) -> usize {
-        match &self.0 {
-            Some(starts) => starts.get(character).copied().unwrap_or(self.1),
-            None => character.min(self.1),
-        }
-    }
-
-    fn range(&self, span: &Span) -> Range<usize> {
-        let start = self.byte(span.start.index());
-        start..self.byte(span.end.index()).max(start)
-    }
 }

@@ -14,7 +14,8 @@ use serde::de::{
 };
 use serde_yaml::Value;
 
-use super::spans::{self, ByteOffsets, Shape, SpanNode, Style};
+use super::shape::{ByteOffsets, Shape, SpanNode, Style};
+use super::spans;
 use crate::policy::diagnostic::{Diagnostics, Place, SourceFile};
 
 /// A value as `serde_yaml` reads it, with its bytes in the file.
@@ -43,9 +44,13 @@ pub(super) struct Pair {
 const DISAGREE: &str = "this can be read as YAML in more than one way";
 
 /// The documents of a file, up to the first one that can't be read; empty ones are left out.
-pub(super) fn read(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Vec<Yaml> {
+pub(super) fn read(
+    file: &Arc<SourceFile>,
+    budget: &mut usize,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Yaml> {
     let mut index_errors = Diagnostics::new();
-    let indexed = spans::index(file, &mut index_errors);
+    let indexed = spans::index(file, budget, &mut index_errors);
     // After a mistake the index ends early: what follows it was not checked
     // against the limits and must not reach the second parser.
     let broken = index_errors.has_errors();

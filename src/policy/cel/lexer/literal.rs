@@ -2,8 +2,8 @@
 
 use super::{Lexer, Token};
 
-/// Whole numbers beyond this are not all different as `f64`.
-const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+/// Beyond this two whole numbers may be one `f64`.
+const MAX_WHOLE: f64 = 9_007_199_254_740_991.0;
 
 impl Lexer<'_, '_> {
     pub(super) fn number(&mut self) -> Option<Token> {

@@ -1,0 +1,104 @@
+//! What look-up and ingest cost. Prints nanoseconds; run it alone on a core:
+//! `cargo bench --bench signals`, with `-- 10000000` for ten million entities.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use plimsoll::model::{Entities, EntityKind, SignalId, Timestamp, Value};
+use plimsoll::signals::{Cache, Kinds, Limits, Secrets};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The entities are dealt to four kinds.
+fn kind_of(number: usize) -> EntityKind {
+    EntityKind((number % 4) as u8)
+}
+
+fn main() {
+    let most = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
+    for entities in [10_000, 100_000, 1_000_000, 10_000_000] {
+        if entities <= most {
+            measure(entities);
+        }
+    }
+}
+
+fn measure(entities: usize) {
+    let limits = Limits { max_entities: 20_000_000, max_bytes: 20 << 30, protect: 60.0 };
+    let cache = Cache::new(limits, Secrets::random().expect("randomness"));
+    let before = resident_mib();
+    let now = Timestamp::from_millis(1_750_000_000_000);
+    let started = Instant::now();
+    for number in 0..entities {
+        write(&cache, number, now);
+    }
+    let load = started.elapsed();
+    let loaded = resident_mib();
+    let started = Instant::now();
+    for number in 0..entities {
+        write(&cache, number, now);
+    }
+    let again = started.elapsed();
+    println!(
+        "{entities} entities of 10 numbers: {:.0} MiB ({:.0} after all are written again), counted {} MiB; a first write {} ns, a rewrite {} ns",
+        loaded - before,
+        resident_mib() - before,
+        cache.stats().bytes >> 20,
+        load.as_nanos() / entities as u128,
+        again.as_nanos() / entities as u128,
+    );
+    fetch(&cache, entities, now);
+}
+
+fn write(cache: &Cache, number: usize, now: Timestamp) {
+    let id = format!("user-{number:08}");
+    let outcome = cache.update(kind_of(number), &id, now, |record| {
+        for signal in 0..10 {
+            record.set(SignalId(signal), now, Value::Number(f64::from(signal)));
+        }
+    });
+    outcome.expect("room");
+}
+
+/// Four entities at once, of one kind each, at random.
+fn fetch(cache: &Cache, entities: usize, now: Timestamp) {
+    const ROUNDS: usize = 200_000;
+    // The ids stand in order of use, so that reading them isn't what is measured.
+    let ids: Vec<String> = (0..ROUNDS * 4)
+        .map(|at| format!("user-{:08}", fastrand::usize(..entities / 4) * 4 + at % 4))
+        .collect();
+    for of in [0, 1, 4] {
+        let mut best = f64::INFINITY;
+        for _ in 0..5 {
+            let started = Instant::now();
+            for four in ids.chunks_exact(4) {
+                let mut wanted = Entities::default();
+                for (kind, id) in four.iter().take(of).enumerate() {
+                    wanted.set(kind_of(kind), id);
+                }
+                let records = cache.fetch(&wanted, Kinds::ALL, now);
+                let mut sum = 0.0;
+                let mut found = 0;
+                for (_, record) in records.iter() {
+                    found += 1;
+                    for signal in [0, 3, 6, 9] {
+                        if let Some(cell) = record.signal(SignalId(signal)) {
+                            sum += cell.value.as_number().unwrap_or(0.0);
+                        }
+                    }
+                }
+                assert_eq!(found, of);
+                black_box(sum);
+            }
+            best = best.min(started.elapsed().as_nanos() as f64 / ROUNDS as f64);
+        }
+        println!("  fetch {of} entities, four signals of each: {best:.0} ns");
+    }
+}
+
+fn resident_mib() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(1)?.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * 4096.0 / f64::from(1 << 20)
+}

@@ -1,0 +1,117 @@
+//! The gRPC port: checks go straight to their service, all else through a router.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use tonic::service::Routes;
+use tower::Service;
+
+use super::body::CheckBody;
+use super::service::{CHECK_PATH, CheckFuture, CheckService, Checker};
+
+/// Checks, and beside them whatever other gRPC services there are.
+#[derive(Debug)]
+pub struct Front<C> {
+    check: CheckService<C>,
+    routes: Routes,
+}
+
+impl<C: Checker> Front<C> {
+    pub fn new(check: CheckService<C>, routes: Routes) -> Self {
+        Self { check, routes: routes.prepare() }
+    }
+}
+
+impl<C: Checker> Clone for Front<C> {
+    fn clone(&self) -> Self {
+        Self { check: self.check.clone(), routes: self.routes.clone() }
+    }
+}
+
+type RoutesFuture<B> = <Routes as Service<Request<B>>>::Future;
+
+impl<C, B> Service<Request<B>> for Front<C>
+where
+    C: Checker,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<FrontBody>;
+    type Error = Infallible;
+    type Future = FrontFuture<C, B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if request.uri().path() == CHECK_PATH {
+            FrontFuture::Check(self.check.call(request))
+        } else {
+            FrontFuture::Other(Box::pin(self.routes.call(request)))
+        }
+    }
+}
+
+/// One call on its way.
+pub enum FrontFuture<C, B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Check(CheckFuture<C, B>),
+    Other(Pin<Box<RoutesFuture<B>>>),
+}
+
+impl<C, B> Future for FrontFuture<C, B>
+where
+    C: Checker,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Output = Result<Response<FrontBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            FrontFuture::Check(check) => {
+                Pin::new(check).poll(cx).map_ok(|response| response.map(FrontBody::Check))
+            }
+            FrontFuture::Other(other) => {
+                other.as_mut().poll(cx).map_ok(|response| response.map(FrontBody::Other))
+            }
+        }
+    }
+}
+
+/// What a call answers with.
+#[derive(Debug)]
+pub enum FrontBody {
+    Check(CheckBody),
+    Other(tonic::body::Body),
+}
+
+impl Body for FrontBody {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        match &mut *self {
+            FrontBody::Check(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            FrontBody::Other(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            FrontBody::Check(body) => body.is_end_stream(),
+            FrontBody::Other(body) => body.is_end_stream(),
+        }
+    }
+}

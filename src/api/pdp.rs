@@ -1,0 +1,227 @@
+//! The decision point: look up, evaluate, and hand the result to an encoder.
+//!
+//! ```text
+//! decode (ext_authz, native, AuthZEN) -> look up -> evaluate -> encode
+//! ```
+//!
+//! Everything between is here, once, for every caller. Nothing waits, nothing
+//! locks, and the only thing that leaves is an observation in a bounded queue.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::{ArcSwapOption, Guard};
+use bumpalo::Bump;
+
+use super::id::DecisionId;
+use crate::engine::{Evaluation, Outcome, Policy, PolicyId, Snapshot, evaluate};
+use crate::model::{Request, SlotId, View, Vocabulary};
+use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
+use crate::telemetry::{DecisionMetrics, PolicyMetrics};
+
+/// One revision, with everything that decisions under it need: published as a whole.
+#[derive(Debug)]
+pub struct Published {
+    pub snapshot: Snapshot,
+    pub feeds: Arc<Feeds>,
+    /// By policy: the entity kinds whose records it reads.
+    kinds: Vec<Kinds>,
+    /// By policy.
+    metrics: Vec<Arc<PolicyMetrics>>,
+    /// What requests teach.
+    taught: Vec<Taught>,
+}
+
+/// A signal that is learned from requests.
+#[derive(Clone, Copy, Debug)]
+struct Taught {
+    kind: crate::model::EntityKind,
+    signal: crate::model::SignalId,
+    familiar: crate::model::Familiar,
+    slot: SlotId,
+}
+
+impl Published {
+    pub fn new(snapshot: Snapshot, feeds: Arc<Feeds>, metrics: &DecisionMetrics) -> Self {
+        let kinds = snapshot
+            .policies
+            .iter()
+            .map(|policy| {
+                let mut kinds = kinds_of(&snapshot.slots, &policy.reads);
+                for signal in snapshot.catalog.signals() {
+                    if signal.learn.familiar.is_some() {
+                        kinds.insert(signal.kind);
+                    }
+                }
+                kinds
+            })
+            .collect();
+        let metrics = snapshot.policies.iter().map(|policy| metrics.policy(policy)).collect();
+        let taught = snapshot
+            .catalog
+            .signals()
+            .iter()
+            .filter_map(|signal| {
+                let (kind, id) = (signal.kind, signal.id);
+                let (familiar, slot) = (signal.learn.familiar?, signal.observe?);
+                Some(Taught { kind, signal: id, familiar, slot })
+            })
+            .collect();
+        Published { snapshot, feeds, kinds, metrics, taught }
+    }
+}
+
+/// Why a request was not evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    #[error("no policy is loaded yet")]
+    NoPolicy,
+    #[error("unknown policy `{0}`")]
+    UnknownPolicy(String),
+}
+
+/// A decision, with all that an encoder can ask of it.
+#[derive(Debug)]
+pub struct Decided<'a, 'v> {
+    pub id: DecisionId,
+    pub snapshot: &'v Snapshot,
+    pub policy: &'v Policy,
+    pub policy_id: PolicyId,
+    pub view: &'a View<'v>,
+    pub outcome: &'a Outcome,
+    pub evaluation: &'a Evaluation,
+}
+
+thread_local! {
+    static EVALUATION: RefCell<Evaluation> = RefCell::default();
+    static ARENA: RefCell<Bump> = RefCell::new(Bump::with_capacity(8 * 1024));
+}
+
+/// Lends the thread's arena, emptied. A call within a call gets one of its own.
+pub fn with_arena<R>(of: impl FnOnce(&Bump) -> R) -> R {
+    ARENA.with(|arena| match arena.try_borrow_mut() {
+        Ok(mut arena) => {
+            // A single huge request must not keep its memory for good.
+            if arena.allocated_bytes() > 1024 * 1024 {
+                *arena = Bump::with_capacity(8 * 1024);
+            }
+            arena.reset();
+            of(&arena)
+        }
+        Err(_) => of(&Bump::new()),
+    })
+}
+
+/// Lends the thread's evaluation, as `with_arena` does its arena.
+fn with_evaluation<R>(of: impl FnOnce(&mut Evaluation) -> R) -> R {
+    EVALUATION.with(|evaluation| match evaluation.try_borrow_mut() {
+        Ok(mut evaluation) => of(&mut evaluation),
+        Err(_) => of(&mut Evaluation::new()),
+    })
+}
+
+/// The decision point of a process.
+#[derive(Debug)]
+pub struct Pdp {
+    pub cache: Arc<Cache>,
+    pub vocabulary: Arc<Vocabulary>,
+    pub metrics: Arc<DecisionMetrics>,
+    default_policy: Arc<str>,
+    published: ArcSwapOption<Published>,
+    observations: Arc<Observations>,
+}
+
+impl Pdp {
+    pub fn new(
+        cache: Arc<Cache>,
+        vocabulary: Arc<Vocabulary>,
+        metrics: Arc<DecisionMetrics>,
+        observations: Arc<Observations>,
+        default_policy: &str,
+    ) -> Self {
+        Pdp {
+            cache,
+            vocabulary,
+            metrics,
+            default_policy: default_policy.into(),
+            published: ArcSwapOption::empty(),
+            observations,
+        }
+    }
+
+    /// Makes a revision the one that decides, for all requests that begin from now on.
+    pub fn publish(&self, published: Arc<Published>) {
+        self.published.store(Some(published));
+    }
+
+    /// The revision that decides.
+    pub fn published(&self) -> Guard<Option<Arc<Published>>> {
+        self.published.load()
+    }
+
+    /// Decides `request` under the policy of that name (the default where empty)
+    /// and hands the decision to `encode`.
+    ///
+    /// # Errors
+    /// When there is no such policy; nothing was evaluated then.
+    pub fn decide<R>(
+        &self,
+        published: &Published,
+        policy: &str,
+        request: &Request<'_>,
+        arena: &Bump,
+        encode: impl FnOnce(&Decided<'_, '_>) -> R,
+    ) -> Result<R, Unanswered> {
+        let began = Instant::now();
+        let snapshot = &published.snapshot;
+        let name = if policy.is_empty() { &*self.default_policy } else { policy };
+        let unknown = || Unanswered::UnknownPolicy(name.chars().take(100).collect());
+        let policy_id = snapshot.find(name).ok_or_else(unknown)?;
+        let policy = snapshot.policy(policy_id).ok_or_else(unknown)?;
+        let at = usize::from(policy_id.0);
+
+        let kinds = published.kinds.get(at).copied().unwrap_or(Kinds::ALL);
+        let records = self.cache.fetch(&request.entities, kinds, request.now);
+        let loaded = published.feeds.load();
+        let sources = Sources { cache: &self.cache, records: &records, feeds: &loaded, arena };
+        let mut view = View::new(snapshot.slots.len(), request.now, request.enforces_limits);
+        let missed = look_up(&snapshot.slots, &policy.reads, request, &[], &sources, &mut view);
+
+        with_evaluation(|evaluation| {
+            evaluate(snapshot, policy_id, &mut view, evaluation);
+            let outcome = evaluation.outcome(policy_id).ok_or(Unanswered::NoPolicy)?;
+            let id = DecisionId::new(request.now);
+            let decided =
+                Decided { id, snapshot, policy, policy_id, view: &view, outcome, evaluation };
+            let answer = encode(&decided);
+            self.observe(published, request, &decided);
+            if let Some(metrics) = published.metrics.get(at) {
+                let unknown = missed.unknown.iter().count() as u64;
+                metrics.record(policy, outcome, unknown, began.elapsed());
+            }
+            Ok(answer)
+        })
+    }
+
+    /// Leaves what the request teaches. A request that was not let through
+    /// teaches nothing: an attacker must not become familiar by trying.
+    fn observe(&self, published: &Published, request: &Request<'_>, decided: &Decided<'_, '_>) {
+        if !decided.outcome.decision.is_some_and(|d| d.permits()) {
+            return;
+        }
+        for taught in &published.taught {
+            let Some(id) = request.entities.get(taught.kind) else { continue };
+            let value = decided.view.read(taught.slot).value;
+            let Some(value_hash) = self.cache.value_hash(value) else { continue };
+            self.observations.push(Observation {
+                kind: taught.kind,
+                id: id.into(),
+                signal: taught.signal,
+                familiar: taught.familiar,
+                value_hash,
+                at: request.now,
+            });
+        }
+    }
+}

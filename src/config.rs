@@ -1,0 +1,261 @@
+//! The configuration: one YAML file, every key settable by environment.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Yaml};
+use serde::{Deserialize, Serialize};
+
+/// Environment variables that set keys begin with this; `__` goes a level down:
+/// `PLIMSOLL_LISTEN__GRPC=127.0.0.1:9191`.
+const ENV_PREFIX: &str = "PLIMSOLL_";
+
+/// Everything that can be configured. An unknown key is an error that names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub listen: ListenConfig,
+    /// The policy folder; may come into being later.
+    pub policies: PathBuf,
+    /// The policy that a request meets which names none.
+    pub default_policy: String,
+    pub identity: IdentityConfig,
+    pub ext_authz: ExtAuthzConfig,
+    pub signals: SignalsConfig,
+    pub server: ServerConfig,
+    pub telemetry: TelemetryConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// gRPC: an address, or `unix:/path`.
+    pub grpc: String,
+    /// HTTP: an address, or `unix:/path`.
+    pub http: String,
+}
+
+/// For each entity kind, where its id comes from: tried in order. What is not
+/// named here is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdentityConfig(pub BTreeMap<String, Vec<IdentitySource>>);
+
+/// One source of an entity's id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum IdentitySource {
+    /// The identity in the peer's certificate, as the proxy attests it.
+    Principal {},
+    /// A claim of a token that Envoy's `jwt_authn` has verified.
+    JwtMetadata {
+        claim: String,
+        /// Under which key `jwt_authn` puts the payload (`payload_in_metadata`).
+        #[serde(default = "payload_key")]
+        payload: String,
+    },
+    /// A header, lower case: only where the proxy sets it and clients can't.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// The address of the connection's other end.
+    Connection {},
+    /// The address in `x-forwarded-for` that the outermost of so many trusted
+    /// proxies has seen.
+    ForwardedFor { trusted_hops: usize },
+    /// A context extension of Envoy's route.
+    ContextExtension(String),
+}
+
+fn payload_key() -> String {
+    "payload".to_owned()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExtAuthzConfig {
+    /// Which `x-plimsoll-*` headers the upstream is sent.
+    pub headers: Vec<AnswerHeader>,
+    /// A larger message is refused (bytes).
+    pub max_message: usize,
+}
+
+/// A header of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerHeader {
+    Decision,
+    Score,
+    Level,
+    Confidence,
+    Id,
+    Policy,
+    Revision,
+    Factors,
+    Limits,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignalsConfig {
+    /// The cache never holds more entities than this.
+    pub max_entities: usize,
+    /// Nor more bytes than this.
+    pub max_bytes: usize,
+    /// How many observations may wait to be learned; more are counted and dropped.
+    pub observation_queue: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerConfig {
+    /// Threads that answer; 0 is one a core.
+    pub workers: usize,
+    /// Streams that one connection may have open.
+    pub max_streams: u32,
+    /// How long a shutdown waits for open requests (seconds).
+    pub drain_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetryConfig {
+    /// As in `RUST_LOG`: `info`, `plimsoll=debug`.
+    pub log: String,
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: ListenConfig::default(),
+            policies: PathBuf::from("policies"),
+            default_policy: "session".to_owned(),
+            identity: IdentityConfig::default(),
+            ext_authz: ExtAuthzConfig::default(),
+            signals: SignalsConfig::default(),
+            server: ServerConfig::default(),
+            telemetry: TelemetryConfig::default(),
+        }
+    }
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        ListenConfig { grpc: "127.0.0.1:9191".to_owned(), http: "127.0.0.1:9192".to_owned() }
+    }
+}
+
+impl Default for IdentityConfig {
+    /// Only what the proxy itself attests.
+    fn default() -> Self {
+        let claim = |claim: &str| IdentitySource::JwtMetadata {
+            claim: claim.to_owned(),
+            payload: payload_key(),
+        };
+        IdentityConfig(BTreeMap::from([
+            ("user".to_owned(), vec![claim("sub"), IdentitySource::Principal {}]),
+            ("session".to_owned(), vec![claim("sid")]),
+            ("address".to_owned(), vec![IdentitySource::Connection {}]),
+        ]))
+    }
+}
+
+impl Default for ExtAuthzConfig {
+    fn default() -> Self {
+        use AnswerHeader::{Decision, Id, Level, Limits, Policy, Score};
+        ExtAuthzConfig {
+            headers: vec![Decision, Score, Level, Id, Policy, Limits],
+            max_message: 1024 * 1024,
+        }
+    }
+}
+
+impl Default for SignalsConfig {
+    fn default() -> Self {
+        SignalsConfig {
+            max_entities: 4_000_000,
+            max_bytes: 2 * 1024 * 1024 * 1024,
+            observation_queue: 65_536,
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig { workers: 0, max_streams: 4096, drain_seconds: 10.0 }
+    }
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Text }
+    }
+}
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file `{path}` can't be read: {why}")]
+    Unreadable { path: PathBuf, why: std::io::Error },
+    #[error("{0}")]
+    Wrong(Box<figment::Error>),
+    #[error("`{key}`: {why}")]
+    Value { key: &'static str, why: String },
+}
+
+impl Config {
+    /// Reads the file, if one is given, and the environment over it.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path)
+                .map_err(|why| ConfigError::Unreadable { path: path.to_owned(), why })?;
+            // Replaces whole entries: the default sources of an entity kind are
+            // not mixed with those that the file names.
+            figment = figment.merge(Yaml::string(&text));
+        }
+        let config: Config = figment
+            .merge(Env::prefixed(ENV_PREFIX).split("__").lowercase(true))
+            .extract()
+            .map_err(|why| ConfigError::Wrong(Box::new(why)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |key, why: &str| Err(ConfigError::Value { key, why: why.to_owned() });
+        if self.signals.max_entities == 0 || self.signals.max_bytes == 0 {
+            return wrong("signals", "`max_entities` and `max_bytes` must be above zero");
+        }
+        if self.signals.observation_queue == 0 {
+            return wrong("signals.observation_queue", "must be above zero");
+        }
+        if !(0.0..=3600.0).contains(&self.server.drain_seconds) {
+            return wrong("server.drain_seconds", "is from 0 to 3600");
+        }
+        if self.server.max_streams == 0 {
+            return wrong("server.max_streams", "must be above zero");
+        }
+        for sources in self.identity.0.values() {
+            for source in sources {
+                if let IdentitySource::ForwardedFor { trusted_hops: 0 } = source {
+                    return wrong(
+                        "identity",
+                        "`forwarded_for` needs `trusted_hops` of at least 1: \
+                         with none, any client could name its own address",
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Dropping what is forgotten, and what there is no room for.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::slab::seconds;
+use super::{Cache, ENTITY_BYTES, SHARDS};
+use crate::model::{Catalog, EntityKind, MAX_ENTITIES, Timestamp};
+
+/// How many slots are looked at between two looks at the limits, and at most
+/// under one hold of a shard's lock.
+const BATCH: u32 = 128;
+
+/// How many slots are sampled to learn how old the oldest entities are.
+const SAMPLE: usize = 512;
+
+/// Where the last sweep ended.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    shard: usize,
+    slot: u32,
+}
+
+/// What one call of [`Cache::sweep`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub examined: usize,
+    pub expired: usize,
+    pub evicted: usize,
+}
+
+/// Until when entities must have been touched to stay.
+struct Cutoffs {
+    by_kind: [u32; MAX_ENTITIES],
+    /// For any kind, while there is too much.
+    eviction: Option<u32>,
+}
+
+impl Cache {
+    /// Looks at up to `budget` slots, going on where the last call ended, and
+    /// drops entities of which nothing was heard for their kind's `forget_after`
+    /// (a report is hearing, and so is a request about them). While the cache is
+    /// past fifteen sixteenths of a limit, the longest untouched go as well, so
+    /// that newcomers find room.
+    ///
+    /// Called from a cold thread. Shard locks are held for one batch at a time.
+    pub fn sweep(&self, catalog: &Catalog, now: Timestamp, budget: usize) -> Swept {
+        let mut cursor = self.cursor.lock();
+        let cutoffs = self.cutoffs(catalog, now);
+        let mut swept = Swept::default();
+        let mut shards_left = SHARDS + 1;
+        while swept.examined < budget && shards_left > 0 {
+            let end = self.sweep_batch(&mut cursor, &cutoffs, &mut swept);
+            if end {
+                cursor.shard = (cursor.shard + 1) % SHARDS;
+                cursor.slot = 0;
+                shards_left -= 1;
+            }
+        }
+        self.counters.expired.fetch_add(swept.expired as u64, Relaxed);
+        self.counters.evicted.fetch_add(swept.evicted as u64, Relaxed);
+        swept
+    }
+
+    /// Sweeps one batch of slots. Says whether the shard has no more.
+    fn sweep_batch(&self, cursor: &mut Cursor, cutoffs: &Cutoffs, swept: &mut Swept) -> bool {
+        let Some(shard) = self.shards.get(cursor.shard) else { return true };
+        let mut excess = if cutoffs.eviction.is_some() { self.excess() } else { 0 };
+        let mut writer = shard.writer.lock();
+        let end = writer.next.min(cursor.slot.saturating_add(BATCH));
+        for at in cursor.slot..end {
+            let Some((kind, touched)) = shard.slab.slot(at).and_then(|slot| slot.occupied()) else {
+                continue;
+            };
+            let expired = touched < cutoffs.of(kind);
+            let evicted = excess > 0 && cutoffs.eviction.is_some_and(|cutoff| touched <= cutoff);
+            if (expired || evicted) && self.remove(shard, &mut writer, at) {
+                excess = excess.saturating_sub(1);
+                swept.expired += usize::from(expired);
+                swept.evicted += usize::from(!expired);
+            }
+        }
+        swept.examined += end.saturating_sub(cursor.slot) as usize;
+        cursor.slot = end;
+        end == writer.next
+    }
+
+    fn cutoffs(&self, catalog: &Catalog, now: Timestamp) -> Cutoffs {
+        let mut by_kind = [0; MAX_ENTITIES];
+        for entity in &catalog.entities {
+            if let Some(after) = entity.forget_after
+                && let Some(cutoff) = by_kind.get_mut(usize::from(entity.kind.0))
+            {
+                *cutoff = seconds(now).saturating_sub(after.clamp(0.0, f64::from(u32::MAX)) as u32);
+            }
+        }
+        Cutoffs { by_kind, eviction: self.eviction_cutoff() }
+    }
+
+    /// How many entities are too many.
+    fn excess(&self) -> usize {
+        let entities = self.counters.entities.load(Relaxed);
+        let bytes = self.counters.bytes.load(Relaxed);
+        let mark = |limit: usize| limit - limit / 16;
+        let too_many = entities.saturating_sub(mark(self.limits.max_entities));
+        let an_entity = (bytes / entities.max(1)).max(ENTITY_BYTES);
+        let too_much = bytes.saturating_sub(mark(self.limits.max_bytes)).div_ceil(an_entity);
+        too_many.max(too_much)
+    }
+
+    /// The time before which the excess was last touched, estimated from a sample.
+    fn eviction_cutoff(&self) -> Option<u32> {
+        let excess = self.excess();
+        if excess == 0 {
+            return None;
+        }
+        let entities = self.counters.entities.load(Relaxed).max(1);
+        let a_shard = SAMPLE / SHARDS;
+        let mut sample = Vec::with_capacity(SAMPLE);
+        for shard in &self.shards {
+            let slots = shard.writer.lock().next;
+            let step = (slots as usize / a_shard).max(1);
+            sample.extend(
+                // From the middle of each step: low slots tend to be old.
+                (0..slots)
+                    .skip(step / 2)
+                    .step_by(step)
+                    .filter_map(|at| shard.slab.slot(at)?.occupied())
+                    .map(|(_, touched)| touched),
+            );
+        }
+        sample.sort_unstable();
+        let at = (sample.len() * excess / entities).min(sample.len().saturating_sub(1));
+        sample.get(at).copied()
+    }
+}
+
+impl Cutoffs {
+    fn of(&self, kind: EntityKind) -> u32 {
+        self.by_kind.get(usize::from(kind.0)).copied().unwrap_or(0)
+    }
+}

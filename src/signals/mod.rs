@@ -1,0 +1,28 @@
+//! The live signals: what is known, right now, about users, devices, sessions
+//! and addresses, and the lists and geo databases beside them.
+//!
+//! Readers take no lock. Writers meet at one lock a shard. Memory is bounded
+//! whatever comes in.
+
+mod cache;
+mod geo;
+mod ingest;
+mod learned;
+mod lists;
+mod lookup;
+mod observation;
+mod record;
+
+pub use cache::{
+    Cache, EntitySnapshot, Fetched, Held, Kinds, Limits, MAX_ID, OwnedValue, Refused, Secrets,
+    SignalSnapshot, Stats, Swept, Written,
+};
+pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
+pub use ingest::{
+    IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
+    ingest,
+};
+pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, Loaded};
+pub use lookup::{Missed, Sources, kinds_of, look_up};
+pub use observation::{Observation, Observations};
+pub use record::{Applied, Cell, Record, RecordBuilder};

@@ -1,0 +1,134 @@
+//! What decisions leave in metrics. Handles are made when a policy is published.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::counters::{Counter, Histogram};
+use crate::engine::{DecidedBy, Outcome, Policy};
+use crate::model::Decision;
+
+/// Seconds. Look-up, evaluation and encoding take microseconds.
+const LATENCIES: [f64; 12] = [
+    0.000_001,
+    0.000_002_5,
+    0.000_005,
+    0.000_01,
+    0.000_025,
+    0.000_05,
+    0.000_1,
+    0.000_25,
+    0.001,
+    0.005,
+    0.025,
+    0.1,
+];
+
+/// Shares of a policy's range.
+const SHARES: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
+
+/// Counters of all policies, for as long as the process lives: a reload doesn't reset them.
+#[derive(Debug, Default)]
+pub struct DecisionMetrics {
+    policies: Mutex<HashMap<Arc<str>, Arc<Lasting>>>,
+    /// Requests answered without a decision, by cause.
+    pub refused: Refusals,
+}
+
+/// Causes of an answer without a decision.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    pub no_policy: Counter,
+    pub unknown_policy: Counter,
+    pub malformed: Counter,
+    pub panicked: Counter,
+}
+
+/// What outlives a policy's revisions.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    pub(super) latency: Histogram,
+    pub(super) scores: Histogram,
+    pub(super) unknown_entities: Counter,
+    pub(super) shadow_differences: Counter,
+    /// By what decided: a rule's name, `default` or `min_confidence`.
+    pub(super) decided: Mutex<HashMap<Arc<str>, Arc<ByDecision>>>,
+}
+
+/// One counter a decision, in the order of `Decision::ALL`.
+#[derive(Debug, Default)]
+pub(super) struct ByDecision(pub(super) [Counter; 4]);
+
+/// One revision's handles: no look-up by name on the hot path.
+#[derive(Debug)]
+pub struct PolicyMetrics {
+    lasting: Arc<Lasting>,
+    rules: Vec<Arc<ByDecision>>,
+    default: Arc<ByDecision>,
+    min_confidence: Arc<ByDecision>,
+}
+
+impl DecisionMetrics {
+    /// The handles of a policy that is about to be published.
+    pub fn policy(&self, policy: &Policy) -> Arc<PolicyMetrics> {
+        let mut policies = self.policies.lock();
+        let lasting = policies.entry(policy.name.clone()).or_insert_with(|| {
+            Arc::new(Lasting {
+                latency: Histogram::new(&LATENCIES),
+                scores: Histogram::new(&SHARES),
+                unknown_entities: Counter::default(),
+                shadow_differences: Counter::default(),
+                decided: Mutex::default(),
+            })
+        });
+        let mut decided = lasting.decided.lock();
+        let mut handle = |name: &Arc<str>| decided.entry(name.clone()).or_default().clone();
+        let metrics = PolicyMetrics {
+            lasting: lasting.clone(),
+            rules: policy.rules.iter().map(|rule| handle(&rule.name)).collect(),
+            default: handle(&"default".into()),
+            min_confidence: handle(&"min_confidence".into()),
+        };
+        Arc::new(metrics)
+    }
+
+    pub(super) fn each(&self, mut of: impl FnMut(&str, &Lasting)) {
+        let mut all: Vec<_> =
+            self.policies.lock().iter().map(|(name, p)| (name.clone(), p.clone())).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, lasting) in all {
+            of(&name, &lasting);
+        }
+    }
+}
+
+impl PolicyMetrics {
+    /// Notes one decision.
+    pub fn record(
+        &self,
+        policy: &Policy,
+        outcome: &Outcome,
+        unknown_entities: u64,
+        took: Duration,
+    ) {
+        let by = match outcome.decided_by {
+            DecidedBy::Rule(at) => self.rules.get(at).unwrap_or(&self.default),
+            DecidedBy::Default => &self.default,
+            DecidedBy::MinConfidence => &self.min_confidence,
+        };
+        let at = Decision::ALL.iter().position(|d| outcome.decision == Some(*d));
+        if let Some(counter) = at.and_then(|at| by.0.get(at)) {
+            counter.add(1);
+        }
+        self.lasting.latency.observe_duration(took);
+        self.lasting.scores.observe(policy.range.share(outcome.score));
+        if unknown_entities > 0 {
+            self.lasting.unknown_entities.add(unknown_entities);
+        }
+        if outcome.shadow_decision.is_some() {
+            self.lasting.shadow_differences.add(1);
+        }
+    }
+}

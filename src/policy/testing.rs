@@ -27,7 +27,11 @@ pub struct PolicyTest {
 
 /// Reads all tests of a folder. What is wrong with one goes to the diagnostics,
 /// and the others are read all the same.
-pub fn read(set: &SourceSet, snapshot: &Snapshot, diagnostics: &mut Diagnostics) -> Vec<PolicyTest> {
+pub fn read(
+    set: &SourceSet,
+    snapshot: &Snapshot,
+    diagnostics: &mut Diagnostics,
+) -> Vec<PolicyTest> {
     let mut tests = Vec::new();
     for document in set.documents.iter().filter(|d| d.kind == DocumentKind::PolicyTest) {
         read_document(document, snapshot, diagnostics, &mut tests);

@@ -64,7 +64,10 @@ impl<'r> ReportedValue<'r> {
             Json::Array(items) => {
                 let texts: Option<Vec<_>> =
                     items.iter().map(|i| i.as_str().map(Cow::Borrowed)).collect();
-                texts.map_or(ReportedValue::Other("a list of other than strings"), ReportedValue::List)
+                texts.map_or(
+                    ReportedValue::Other("a list of other than strings"),
+                    ReportedValue::List,
+                )
             }
             Json::Object(map) => {
                 let degrees = |key: &str| map.get(key).and_then(Json::as_f64);

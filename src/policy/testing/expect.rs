@@ -2,9 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::engine::{
-    Matched, Outcome, PolicyId, Snapshot, Subject, unknown_names,
-};
+use crate::engine::{Matched, Outcome, PolicyId, Snapshot, Subject, unknown_names};
 use crate::model::{Decision, Severity, suggest};
 use crate::policy::diagnostic::{Diagnostics, quoted};
 use crate::policy::source::Node;
@@ -54,8 +52,16 @@ impl Expectation {
     ) -> Option<Self> {
         let before = diagnostics.len();
         let allowed = [
-            "decision", "level", "score", "confidence", "reasons", "rules", "obligations",
-            "limits", "unknown", "dimensions",
+            "decision",
+            "level",
+            "score",
+            "confidence",
+            "reasons",
+            "rules",
+            "obligations",
+            "limits",
+            "unknown",
+            "dimensions",
         ];
         let fields = node.mapping(diagnostics, &allowed)?;
         let policy = snapshot.policy(policy)?;
@@ -76,8 +82,7 @@ impl Expectation {
             ..Expectation::default()
         };
         let factors = policy.factors.iter().map(|f| &*f.name);
-        let named: Vec<&str> =
-            factors.chain(policy.adjustments.iter().map(|a| &*a.name)).collect();
+        let named: Vec<&str> = factors.chain(policy.adjustments.iter().map(|a| &*a.name)).collect();
         expect.reasons = fields.get("reasons").and_then(|n| names(n, &named, diagnostics));
         let rules: Vec<&str> = policy.rules.iter().map(|r| &*r.name).collect();
         expect.rules = fields.get("rules").and_then(|n| names(n, &rules, diagnostics));
@@ -86,7 +91,10 @@ impl Expectation {
             for entry in node.entries(diagnostics).unwrap_or_default() {
                 if !dimensions.contains(&entry.key) {
                     diagnostics
-                        .error(entry.key_place(), format!("unknown dimension {}", quoted(entry.key)))
+                        .error(
+                            entry.key_place(),
+                            format!("unknown dimension {}", quoted(entry.key)),
+                        )
                         .did_you_mean(entry.key, dimensions.iter().copied());
                 }
                 if let Some(near) = read_near(entry.node, width * 1e-9, diagnostics) {
@@ -148,7 +156,8 @@ impl Expectation {
             })
             .collect();
         if let Some(expected) = &self.reasons
-            && (reasons.len() < expected.len() || !reasons.iter().zip(expected).all(|(a, b)| a == b))
+            && (reasons.len() < expected.len()
+                || !reasons.iter().zip(expected).all(|(a, b)| a == b))
         {
             found.add("reasons", &expected.join(", "), &reasons.join(", "));
         }

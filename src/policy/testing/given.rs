@@ -6,9 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api::question::{Question, QuestionHttp};
 use crate::engine::{PolicyId, Snapshot};
-use crate::model::{
-    GeoField, Reading, SlotId, Source, Timestamp, Type, Value, suggest,
-};
+use crate::model::{GeoField, Reading, SlotId, Source, Timestamp, Type, Value, suggest};
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, quoted};
 use crate::policy::source::{Entry, Fields, Node};
@@ -122,10 +120,7 @@ fn with_defaults(mut body: Json) -> Json {
 /// Signals of an entity that the request doesn't name are about one that it means.
 fn name_entities(question: &mut Question, signals: &[(String, Vec<GivenSignal>)]) {
     let subject = question.subject.kind.clone();
-    let entities = question
-        .context
-        .entry("entities")
-        .or_insert_with(|| Json::Object(Map::new()));
+    let entities = question.context.entry("entities").or_insert_with(|| Json::Object(Map::new()));
     let Json::Object(entities) = entities else { return };
     for (kind, _) in signals {
         if *kind != subject && !entities.contains_key(kind) {
@@ -180,8 +175,7 @@ fn unknown_signal(
     let names = snapshot.catalog.signals().iter().filter(|s| Some(s.kind) == kind);
     let near = suggest(entry.key, names.map(|s| &*s.name)).map(str::to_owned);
     let name = format!("{entity}.{}", entry.key);
-    let error =
-        diagnostics.error(entry.key_place(), format!("unknown signal {}", quoted(&name)));
+    let error = diagnostics.error(entry.key_place(), format!("unknown signal {}", quoted(&name)));
     if let Some(near) = near {
         error.help(format!("did you mean `{near}`?"));
     }
@@ -214,8 +208,8 @@ fn read_lists(
         let Some((at, declared)) = at.and_then(|at| Some((at, snapshot.lists.get(at)?))) else {
             let near = suggest(entry.key, snapshot.lists.iter().map(|l| &*l.name));
             let near = near.map(str::to_owned);
-            let error = diagnostics
-                .error(entry.key_place(), format!("unknown list {}", quoted(entry.key)));
+            let error =
+                diagnostics.error(entry.key_place(), format!("unknown list {}", quoted(entry.key)));
             if let Some(near) = near {
                 error.help(format!("did you mean `{near}`?"));
             }
@@ -242,9 +236,8 @@ fn read_geo(node: Option<Node<'_>>, diagnostics: &mut Diagnostics) -> Geo {
     let entries = node.and_then(|node| node.entries(diagnostics)).unwrap_or_default();
     for entry in entries {
         let Some(fields) = entry.node.mapping(diagnostics, &names) else { continue };
-        let mut text = |key: &str| {
-            fields.get(key).and_then(|n| n.string(diagnostics)).map(str::to_owned)
-        };
+        let mut text =
+            |key: &str| fields.get(key).and_then(|n| n.string(diagnostics)).map(str::to_owned);
         let (country, city, org) = (text("country"), text("city"), text("org"));
         let mut number = |key: &str| fields.get(key).and_then(|n| n.number(diagnostics));
         let place = OwnedPlace {
@@ -257,8 +250,10 @@ fn read_geo(node: Option<Node<'_>>, diagnostics: &mut Diagnostics) -> Geo {
             radius_km: number("radius_km"),
         };
         if !table.insert(entry.key, place) {
-            diagnostics
-                .error(entry.key_place(), format!("{} is no address or network", quoted(entry.key)));
+            diagnostics.error(
+                entry.key_place(),
+                format!("{} is no address or network", quoted(entry.key)),
+            );
         }
     }
     Geo::table(table)
@@ -275,17 +270,17 @@ fn read_learned(
         // The text need not be written just as the policy has it.
         let name = cel::parse(entry.key).map_or(entry.key.to_owned(), |ast| ast.to_string());
         let at = snapshot.slots.iter().position(|slot| {
-            *slot.name == *name
-                && matches!(slot.source, Source::Learned | Source::Familiar { .. })
+            *slot.name == *name && matches!(slot.source, Source::Learned | Source::Familiar { .. })
         });
         let found = at.and_then(|at| Some((u32::try_from(at).ok()?, snapshot.slots.get(at)?)));
         let Some((id, slot)) = found else {
-            let learnable = snapshot.slots.iter().filter(|slot| {
-                matches!(slot.source, Source::Learned | Source::Familiar { .. })
-            });
+            let learnable = snapshot
+                .slots
+                .iter()
+                .filter(|slot| matches!(slot.source, Source::Learned | Source::Familiar { .. }));
             let near = suggest(&name, learnable.map(|s| &*s.name)).map(str::to_owned);
-            let error = diagnostics
-                .error(entry.key_place(), format!("no policy asks {}", quoted(&name)));
+            let error =
+                diagnostics.error(entry.key_place(), format!("no policy asks {}", quoted(&name)));
             if let Some(near) = near {
                 error.help(format!("did you mean `{near}`?"));
             }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bumpalo::Bump;
 
+use super::PolicyTest;
 use super::expect::Mismatch;
 use super::given::{Given, GivenPolicy};
-use super::PolicyTest;
 use crate::api::resource;
 use crate::engine::{Evaluation, Snapshot, evaluate};
 use crate::model::{PolicyField, Reading, SlotId, Source, Value, View, Vocabulary};
@@ -54,8 +54,7 @@ pub fn run(
         readings.extend(results(composed, snapshot));
     }
     let records = cache.fetch(&request.entities, Kinds::ALL, test.now);
-    let sources =
-        Sources { cache: &cache, records: &records, feeds: &given.loaded, arena: &arena };
+    let sources = Sources { cache: &cache, records: &records, feeds: &given.loaded, arena: &arena };
     let mut view = View::new(snapshot.slots.len(), test.now, request.enforces_limits);
     look_up(&snapshot.slots, &policy.reads, &request, &readings, &sources, &mut view);
     let mut evaluation = Evaluation::new();
@@ -81,7 +80,10 @@ fn report(
             let report = Report {
                 kind: Cow::Borrowed(kind),
                 id: Cow::Borrowed(id),
-                signals: vec![(Cow::Borrowed(&signal.name), ReportedValue::from_json(&signal.value))],
+                signals: vec![(
+                    Cow::Borrowed(&signal.name),
+                    ReportedValue::from_json(&signal.value),
+                )],
                 observed_at: Some(signal.at),
             };
             let outcome = ingest(&snapshot.catalog, cache, &report, test.now);
@@ -95,10 +97,7 @@ fn report(
 }
 
 /// A composed policy's slots, as its given score fills them.
-fn results<'s>(
-    given: &GivenPolicy,
-    snapshot: &'s Snapshot,
-) -> Vec<(SlotId, Reading<'s>)> {
+fn results<'s>(given: &GivenPolicy, snapshot: &'s Snapshot) -> Vec<(SlotId, Reading<'s>)> {
     let Some(policy) = snapshot.policy(given.id) else { return Vec::new() };
     let mut readings = Vec::new();
     for (at, slot) in snapshot.slots.iter().enumerate() {

@@ -9,5 +9,6 @@ pub mod config;
 pub mod engine;
 pub mod model;
 pub mod policy;
+pub mod proto;
 pub mod signals;
 pub mod telemetry;

@@ -1,8 +1,22 @@
 //! Where decisions go in and out over the wire.
 
+pub mod answer;
+pub mod ask;
+pub mod decision;
 pub mod ext_authz;
+pub mod health;
+pub mod http;
 pub mod id;
+mod json;
 pub mod path;
 pub mod pdp;
 pub mod question;
+mod routes;
+pub mod signals;
 pub mod transport;
+
+pub use routes::grpc_routes;
+
+/// What a gRPC call answers bit by bit.
+type BoxStream<T> =
+    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<T, tonic::Status>> + Send>>;

@@ -70,16 +70,19 @@ fn request() -> CheckRequest {
         ("content-length", "184"),
         ("content-type", "application/json"),
         ("origin", "https://shop.example.com"),
-        ("referer", "https://shop.example.com/transfer"),
+        ("referer", "https://shop.example.com/accounts/8231/transfers/new?currency=EUR"),
         ("sec-fetch-mode", "cors"),
         ("sec-fetch-site", "same-origin"),
-        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        ),
         ("x-device-id", "d-5f1c2a77"),
         ("x-envoy-external-address", "203.0.113.9"),
         ("x-forwarded-for", "203.0.113.9"),
         ("x-forwarded-proto", "https"),
         ("x-request-id", "6c5cdd1e-3c7b-4a58-9ae5-7d8b27a2cf11"),
-        ("x-session-id", "s-91d0b7f2"),
+        ("x-session-id", "s-91d0b7f2-4f0a-4a4e-9d1c-52d2a7f3c0be"),
     ];
     let peer = |ip: &str, port: u32, principal: &str| Peer {
         address: Some(Address {

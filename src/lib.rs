@@ -5,8 +5,11 @@
 //! compile (`policy`), publish. `ARCHITECTURE.md` has the picture.
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod learn;
 pub mod model;
 pub mod policy;
 pub mod proto;

@@ -2,15 +2,19 @@
 
 pub mod answer;
 pub mod ask;
+pub mod check;
 pub mod decision;
 pub mod ext_authz;
 pub mod health;
 pub mod http;
 pub mod id;
+pub mod identity;
 mod json;
 pub mod path;
 pub mod pdp;
+mod problem;
 pub mod question;
+pub mod resource;
 mod routes;
 pub mod signals;
 pub mod transport;

@@ -15,8 +15,10 @@ use arc_swap::{ArcSwapOption, Guard};
 use bumpalo::Bump;
 
 use super::id::DecisionId;
-use crate::engine::{Evaluation, Outcome, Policy, PolicyId, Snapshot, evaluate};
-use crate::model::{Request, SlotId, View, Vocabulary};
+use crate::engine::{
+    Evaluation, Expr, Outcome, Policy, PolicyId, Scope, Snapshot, Trace, evaluate,
+};
+use crate::model::{Request, SlotId, Value, View, Vocabulary};
 use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics};
 
@@ -93,6 +95,14 @@ pub struct Decided<'a, 'v> {
     pub evaluation: &'a Evaluation,
 }
 
+impl<'v> Decided<'_, 'v> {
+    /// Evaluates an expression of the policy that decided: an obligation's header, say.
+    pub fn eval(&self, expr: &'v Expr) -> Value<'v> {
+        let scope = Scope { view: self.view, policy: self.policy, progress: self.outcome };
+        expr.eval(scope, &mut Trace::default())
+    }
+}
+
 thread_local! {
     static EVALUATION: RefCell<Evaluation> = RefCell::default();
     static ARENA: RefCell<Bump> = RefCell::new(Bump::with_capacity(8 * 1024));
@@ -148,6 +158,11 @@ impl Pdp {
             published: ArcSwapOption::empty(),
             observations,
         }
+    }
+
+    /// The policy that a request meets which names none.
+    pub fn default_policy(&self) -> &str {
+        &self.default_policy
     }
 
     /// Makes a revision the one that decides, for all requests that begin from now on.

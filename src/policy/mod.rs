@@ -6,4 +6,6 @@
 pub mod cel;
 pub mod compile;
 pub mod diagnostic;
+pub mod publisher;
 pub mod source;
+pub mod testing;

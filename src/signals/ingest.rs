@@ -8,6 +8,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use serde_json::Value as Json;
+
 use super::cache::{Cache, MAX_ID, Refused, Written};
 use super::record::{Applied, RecordBuilder};
 use crate::model::{Catalog, EntityDecl, Seconds, Timestamp};
@@ -49,6 +51,35 @@ pub enum ReportedValue<'r> {
     },
     /// Something that no signal can be (a nested object, a list of numbers): its name.
     Other(&'static str),
+}
+
+impl<'r> ReportedValue<'r> {
+    /// A value as JSON has it.
+    pub fn from_json(json: &'r Json) -> Self {
+        match json {
+            Json::Null => ReportedValue::Null,
+            Json::Bool(b) => ReportedValue::Bool(*b),
+            Json::Number(x) => ReportedValue::Number(x.as_f64().unwrap_or(f64::NAN)),
+            Json::String(text) => ReportedValue::Text(Cow::Borrowed(text)),
+            Json::Array(items) => {
+                let texts: Option<Vec<_>> =
+                    items.iter().map(|i| i.as_str().map(Cow::Borrowed)).collect();
+                texts.map_or(
+                    ReportedValue::Other("a list of other than strings"),
+                    ReportedValue::List,
+                )
+            }
+            Json::Object(map) => {
+                let degrees = |key: &str| map.get(key).and_then(Json::as_f64);
+                match (map.len(), degrees("latitude"), degrees("longitude")) {
+                    (2, Some(latitude), Some(longitude)) => {
+                        ReportedValue::Location { latitude, longitude }
+                    }
+                    _ => ReportedValue::Other("an object"),
+                }
+            }
+        }
+    }
 }
 
 /// What became of one reported signal.

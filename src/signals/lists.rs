@@ -11,37 +11,11 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use crate::model::Value;
+use crate::model::{ListKind, Value};
 use cidr::Prefixes;
 
 pub(super) use cidr::parse as parse_prefix;
 pub use feeds::{FeedSpec, FeedState, Feeds, Loaded};
-
-/// What a list's entries are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListKind {
-    /// Addresses and prefixes.
-    Cidr,
-    /// Domain names; a list with `example.com` has `a.b.example.com` as well.
-    Domain,
-    /// SHA-256 digests, in hex, of what is asked for.
-    Sha256,
-    String,
-}
-
-impl ListKind {
-    pub const ALL: [(&'static str, ListKind); 4] = [
-        ("cidr", ListKind::Cidr),
-        ("domain", ListKind::Domain),
-        ("sha256", ListKind::Sha256),
-        ("string", ListKind::String),
-    ];
-
-    /// The word that catalogs use.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, kind)| *kind == self).map_or("", |(name, _)| name)
-    }
-}
 
 /// One loaded list.
 #[derive(Debug)]
@@ -162,7 +136,7 @@ impl Content {
             ListKind::Cidr => Content::Cidr(Box::default()),
             ListKind::Domain => Content::Domain(HashSet::new()),
             ListKind::Sha256 => Content::Sha256(Vec::new()),
-            ListKind::String => Content::String(HashSet::new()),
+            ListKind::Text => Content::String(HashSet::new()),
         }
     }
 

@@ -22,7 +22,7 @@ pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
     ingest,
 };
-pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, ListKind, Loaded};
+pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, Loaded};
 pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use observation::{Observation, Observations};
 pub use record::{Applied, Cell, Record, RecordBuilder};

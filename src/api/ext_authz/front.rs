@@ -26,7 +26,7 @@ impl<C: Checker> Front<C> {
     }
 }
 
-impl<C> Clone for Front<C> {
+impl<C: Checker> Clone for Front<C> {
     fn clone(&self) -> Self {
         Self { check: self.check.clone(), routes: self.routes.clone() }
     }

@@ -20,6 +20,7 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::body::CheckBody;
+use super::encode::{CheckAnswer, encode};
 
 /// The path of the one method.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -37,11 +38,29 @@ pub trait Checker: Send + Sync + 'static {
     /// An `Err` reaches Envoy as a failed call, which its `failure_mode_allow` may let through:
     /// it is for faults of our own, never for what a client can send.
     fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status>;
+
+    /// Answers, in place of [`check`](Self::check), a message of more bytes than are taken.
+    ///
+    /// An HTTP client can cause one, by its headers or its body. A failed call
+    /// (`RESOURCE_EXHAUSTED`) would let it past an Envoy that allows on failure, so it is denied.
+    fn deny_oversized(&self, answer: &mut BytesMut) -> Result<(), Status> {
+        let denied = CheckAnswer::Denied { status: 413, headers: &[], body: "" };
+        encode(&denied, |_| {}, answer);
+        Ok(())
+    }
 }
 
 /// `envoy.service.auth.v3.Authorization` as a service.
+///
+/// A clone doesn't share its reference count, only the checker: each connection has a clone, so
+/// that no check writes to memory that another core writes to.
 #[derive(Debug)]
 pub struct CheckService<C> {
+    own: Arc<Own<C>>,
+}
+
+#[derive(Debug)]
+struct Own<C> {
     checker: Arc<C>,
     max_message: usize,
 }
@@ -49,13 +68,13 @@ pub struct CheckService<C> {
 impl<C: Checker> CheckService<C> {
     /// A service that refuses messages of more than `max_message` bytes.
     pub fn new(checker: Arc<C>, max_message: usize) -> Self {
-        Self { checker, max_message }
+        Self { own: Arc::new(Own { checker, max_message }) }
     }
 }
 
-impl<C> Clone for CheckService<C> {
+impl<C: Checker> Clone for CheckService<C> {
     fn clone(&self) -> Self {
-        Self { checker: Arc::clone(&self.checker), max_message: self.max_message }
+        Self::new(Arc::clone(&self.own.checker), self.own.max_message)
     }
 }
 
@@ -81,10 +100,9 @@ where
         let (head, body) = request.into_parts();
         let encoding = head.headers.get("grpc-encoding");
         CheckFuture {
-            checker: Arc::clone(&self.checker),
+            own: Arc::clone(&self.own),
             body,
             received: Received::Nothing,
-            max_message: self.max_message,
             compresses: encoding.is_some_and(|name| name != "identity"),
             refused,
         }
@@ -111,6 +129,13 @@ fn refuse<B>(request: &Request<B>) -> Option<Response<CheckBody>> {
         return Some(Status::invalid_argument("`te: trailers` is missing").into_http());
     }
     None
+}
+
+/// What a body's prefix announced.
+enum Message<'a> {
+    Whole(&'a [u8]),
+    /// Longer than is taken; it isn't waited for.
+    Oversized,
 }
 
 /// What of the body has come.
@@ -149,10 +174,9 @@ impl Received {
 /// One check on its way.
 #[derive(Debug)]
 pub struct CheckFuture<C, B> {
-    checker: Arc<C>,
+    own: Arc<Own<C>>,
     body: B,
     received: Received,
-    max_message: usize,
     compresses: bool,
     /// Boxed, so that the many that aren't refused stay small.
     refused: Option<Box<Response<CheckBody>>>,
@@ -192,8 +216,10 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
                 }
             }
             // Judged as it comes: no more is ever held than one message may be long.
-            if let Err(status) = self.message() {
-                return Poll::Ready(Err(status));
+            match self.message() {
+                Ok(Some(Message::Oversized)) => return Poll::Ready(Ok(())),
+                Ok(_) => {}
+                Err(status) => return Poll::Ready(Err(status)),
             }
         }
         Poll::Ready(match self.message() {
@@ -207,7 +233,7 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
     }
 
     /// The message without its prefix; `None` while there is more to come.
-    fn message(&self) -> Result<Option<&[u8]>, Status> {
+    fn message(&self) -> Result<Option<Message<'_>>, Status> {
         let received = self.received.as_slice();
         let Some(([flag, length @ ..], message)) = received.split_first_chunk::<PREFIX>() else {
             return Ok(None);
@@ -224,15 +250,13 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             _ => return Err(Status::internal("not a gRPC message")),
         }
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
-        if length > self.max_message {
-            let limit = self.max_message;
-            let text = format!("a message of {length} bytes, the limit is {limit}");
-            return Err(Status::resource_exhausted(text));
+        if length > self.own.max_message {
+            return Ok(Some(Message::Oversized));
         }
         match message.len() {
             here if here < length => Ok(None),
             here if here > length => Err(Status::internal("more than one message")),
-            _ => Ok(Some(message)),
+            _ => Ok(Some(Message::Whole(message))),
         }
     }
 
@@ -242,11 +266,16 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             /// Answers are cut from one buffer, which is used again once they have gone out.
             static ANSWERS: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(16 * ANSWER_ROOM));
         }
-        let message = self.message()?.unwrap_or_default();
+        let checker = &*self.own.checker;
+        let message = self.message()?;
         ANSWERS.with_borrow_mut(|answers| {
             answers.reserve(ANSWER_ROOM);
             answers.put_bytes(0, PREFIX);
-            let checked = catch_unwind(AssertUnwindSafe(|| self.checker.check(message, answers)));
+            let checked = catch_unwind(AssertUnwindSafe(|| match message {
+                Some(Message::Whole(message)) => checker.check(message, answers),
+                Some(Message::Oversized) => checker.deny_oversized(answers),
+                None => Err(Status::internal("no message in the request")),
+            }));
             let answer = answers.split();
             checked.unwrap_or_else(|_| Err(Status::internal("the check failed")))?;
             prefixed(answer)

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 use tokio::task::JoinSet;
@@ -14,6 +15,10 @@ use super::socket::Accepted;
 /// How long to leave the listener alone when the process has no file descriptor to spare.
 /// The connection stays in the backlog, so that trying at once would be a busy loop.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// After how much silence the kernel asks whether the peer is still there. HTTP/2 pings would do
+/// the same at the price of a lock for every frame.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 enum Listener {
     Tcp(TcpListener),
@@ -39,10 +44,13 @@ pub(super) async fn run(
 }
 
 async fn accept(listener: Listener, mut dealer: Dealer) {
+    // A peer that is gone without a word would hold its connection for ever.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
     loop {
         let accepted = match &listener {
             Listener::Tcp(listener) => listener.accept().await.and_then(|(stream, _)| {
                 stream.set_nodelay(true)?;
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
                 stream.into_std().map(Accepted::Tcp)
             }),
             Listener::Unix(listener, _) => listener

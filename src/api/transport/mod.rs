@@ -76,6 +76,9 @@ impl Listeners {
     }
 
     /// Serves `service` until [`Server::shutdown`]. Fails only where threads can't be had.
+    ///
+    /// Every connection gets a clone of `service` and calls it without asking whether it is ready:
+    /// it must always be, as routers are.
     pub fn serve<S, B>(self, service: S, options: Options) -> io::Result<Server>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

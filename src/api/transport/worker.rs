@@ -1,5 +1,6 @@
 //! A thread that serves connections.
 
+use std::cell::RefCell;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +11,6 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -76,7 +76,7 @@ where
                     continue;
                 }
             };
-            let service = TowerToHyperService::new(self.service.clone());
+            let service = PerConnection(RefCell::new(self.service.clone()));
             let serving = http.serve_connection(TokioIo::new(connection), service);
             let (stop, deadline) = (self.stop.clone(), Arc::clone(&self.deadline));
             let overrun = Arc::clone(&overrun);
@@ -106,6 +106,22 @@ where
             () = self.stop.cancelled() => None,
             accepted = self.accepted.recv() => accepted,
         }
+    }
+}
+
+/// One connection's service, called without a clone a request: a clone's reference counts would be
+/// written to by every core.
+struct PerConnection<S>(RefCell<S>);
+
+impl<S: Service<Request<Incoming>>> hyper::service::Service<Request<Incoming>>
+    for PerConnection<S>
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> S::Future {
+        self.0.borrow_mut().call(request)
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{BadLines, List, ListKind};
-use crate::model::{Timestamp, Value};
+use super::{BadLines, List};
+use crate::model::{ListKind, Timestamp, Value};
 use crate::signals::geo::{Geo, GeoFile};
 
 /// Larger files are refused: 1 GiB.

@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
+use prost::Message;
 use tonic::{Code, Status};
 use tower::Service;
 
@@ -93,7 +96,6 @@ async fn a_message_is_answered_however_it_is_cut() {
 
 #[tokio::test]
 async fn what_is_no_message_is_refused() {
-    let long = framed(0, &[b'x'; LIMIT + 1]);
     let two = framed(0, b"one").repeat(2);
     let table: &[(&str, &[&[u8]], Code)] = &[
         ("nothing", &[], Code::Internal),
@@ -101,8 +103,6 @@ async fn what_is_no_message_is_refused() {
         ("half a message", &[&[0, 0, 0, 0, 9, b'x']], Code::Internal),
         ("two messages", &[&two], Code::Internal),
         ("two messages in frames", &[&framed(0, b"one"), &framed(0, b"two")], Code::Internal),
-        ("too long", &[&long], Code::ResourceExhausted),
-        ("too long by its length", &[&[0, 0xff, 0xff, 0xff, 0xff]], Code::ResourceExhausted),
         ("compressed without an encoding", &[&framed(1, b"x")], Code::Internal),
         ("a flag that is none", &[&framed(7, b"x")], Code::Internal),
     ];
@@ -110,6 +110,23 @@ async fn what_is_no_message_is_refused() {
         assert_eq!(code(&call(request(frames)).await), *expected, "{what}");
     }
     assert_eq!(message(call(request(&[&framed(0, &[b'x'; LIMIT])])).await).await.len(), LIMIT);
+}
+
+/// Not a failed call, which an Envoy may take for a yes.
+#[tokio::test]
+async fn a_message_that_is_too_long_is_denied() {
+    let long = framed(0, &[b'x'; LIMIT + 1]);
+    let cases: [&[&[u8]]; 3] =
+        [&[&long], &[&[0, 0xff, 0xff, 0xff, 0xff]], &[&long[..9], &long[9..]]];
+    for frames in cases {
+        let answer = message(call(request(frames)).await).await;
+        let Some(HttpResponse::DeniedResponse(denied)) =
+            CheckResponse::decode(answer).unwrap().http_response
+        else {
+            panic!("not a denial")
+        };
+        assert_eq!(denied.status.unwrap().code, 413);
+    }
 }
 
 #[tokio::test]

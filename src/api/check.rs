@@ -1,0 +1,376 @@
+//! Envoy's check: decode, look up, evaluate, encode.
+//!
+//! Whatever an HTTP client can cause is a denial with a body. A failed call,
+//! which Envoy's `failure_mode_allow` may let through, is only for faults of ours.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bumpalo::Bump;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
+use bytes::BytesMut;
+use tonic::Status;
+
+use super::ext_authz::{
+    CheckAnswer, CheckRequest, Checker, Header, HeaderToSet, HttpAttributes, StructWriter, decode,
+    encode,
+};
+use super::identity::{Identified, Identity};
+use super::path::{normalise, normalise_host};
+use super::pdp::{Decided, Pdp, Published, Unanswered, with_arena};
+use super::problem::{Problem, challenge, wants_html};
+use super::resource;
+use crate::config::AnswerHeader;
+use crate::engine::{Expr, Matched, Subject, reason_texts};
+use crate::model::{Decision, Http, Owner, Party, Property, Request, Timestamp, Value};
+
+/// Everything of ours among the headers; no client's own survives.
+const OUR_HEADERS: &str = "x-plimsoll-";
+
+/// Context extensions that speak to us rather than to policies.
+const OUR_EXTENSIONS: &str = "plimsoll.";
+
+/// Answers Envoy.
+#[derive(Debug)]
+pub struct EnvoyChecker {
+    pdp: Arc<Pdp>,
+    identity: Identity,
+    headers: Vec<AnswerHeader>,
+}
+
+impl EnvoyChecker {
+    pub fn new(pdp: Arc<Pdp>, identity: Identity, headers: Vec<AnswerHeader>) -> Self {
+        EnvoyChecker { pdp, identity, headers }
+    }
+
+    fn answer(&self, message: &[u8], arena: &Bump, out: &mut BytesMut) -> Result<(), Status> {
+        let published = self.pdp.published();
+        let Some(published) = published.as_deref() else {
+            self.pdp.metrics.refused.no_policy.add(1);
+            return Err(Status::unavailable(Unanswered::NoPolicy.to_string()));
+        };
+        let check = match decode(message, arena) {
+            Ok(check) => check,
+            // The proxy passes on what clients send, so this can be their doing.
+            Err(why) => return self.refuse(&why.to_string(), None, out),
+        };
+        let http = check.http.unwrap_or_default();
+        let path = match normalise(http.path, arena) {
+            Ok(path) => path,
+            Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
+        };
+        let identified = match self.identity.of(&check, arena) {
+            Ok(identified) => identified,
+            Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
+        };
+        let request = request(published, &check, &http, path, &identified, arena);
+        let policy = extension(&check, "plimsoll.policy").unwrap_or_default();
+        let decided = self.pdp.decide(published, policy, &request, arena, |decided| {
+            self.encode(decided, &http, arena, out);
+        });
+        match decided {
+            Ok(()) => Ok(()),
+            Err(Unanswered::NoPolicy) => Err(Status::unavailable(Unanswered::NoPolicy.to_string())),
+            // The route's configuration is wrong. A failed call could let requests
+            // pass that this policy should have stopped.
+            Err(why @ Unanswered::UnknownPolicy(_)) => {
+                self.pdp.metrics.refused.unknown_policy.add(1);
+                tracing::error!(%why, "a route asks for a policy that there is not");
+                deny(500, &["The service is not set up rightly".to_owned()], Some(&http), out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Denies what can't be understood.
+    fn refuse(
+        &self,
+        why: &str,
+        http: Option<&HttpAttributes<'_>>,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
+        self.pdp.metrics.refused.malformed.add(1);
+        deny(400, &[why.to_owned()], http, out);
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        decided: &Decided<'_, '_>,
+        http: &HttpAttributes<'_>,
+        arena: &Bump,
+        out: &mut BytesMut,
+    ) {
+        let decision = decided.outcome.decision.unwrap_or(Decision::Deny);
+        if decision.permits() {
+            self.encode_ok(decided, decision, http, arena, out);
+        } else {
+            encode_denied(decided, decision, http, out);
+        }
+    }
+
+    fn encode_ok(
+        &self,
+        decided: &Decided<'_, '_>,
+        decision: Decision,
+        http: &HttpAttributes<'_>,
+        arena: &Bump,
+        out: &mut BytesMut,
+    ) {
+        let mut set: BumpVec<'_, HeaderToSet<'_>> = BumpVec::new_in(arena);
+        for header in &self.headers {
+            if let Some((name, value)) = our_header(*header, decided, decision, arena) {
+                set.push(HeaderToSet { name, value });
+            }
+        }
+        for at in decided.outcome.obliging(decided.policy) {
+            let Some(rule) = decided.policy.rules.get(at) else { continue };
+            for (name, expr) in &rule.obligations.headers {
+                if let Some(value) = output(expr, decided, arena) {
+                    // A policy's own header stands once: the first rule's.
+                    if !set.iter().any(|header| *header.name == **name) {
+                        set.push(HeaderToSet { name, value });
+                    }
+                }
+            }
+        }
+        let mut remove: BumpVec<'_, &str> = BumpVec::new_in(arena);
+        let ours = http.headers.iter().filter(|header| is_ours(header));
+        remove.extend(ours.map(|header| header.name));
+        let answer = CheckAnswer::Ok { set: &set, remove: &remove, response_headers: &[] };
+        encode(&answer, |metadata| write_metadata(decided, decision, metadata), out);
+    }
+}
+
+impl Checker for EnvoyChecker {
+    fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status> {
+        with_arena(|arena| self.answer(message, arena, answer))
+    }
+
+    fn deny_oversized(&self, answer: &mut BytesMut) -> Result<(), Status> {
+        self.pdp.metrics.refused.malformed.add(1);
+        deny(413, &["The request is too large".to_owned()], None, answer);
+        Ok(())
+    }
+}
+
+/// The request that policies see.
+fn request<'r>(
+    published: &'r Published,
+    check: &CheckRequest<'r>,
+    http: &HttpAttributes<'r>,
+    path: &'r str,
+    identified: &Identified<'r>,
+    arena: &'r Bump,
+) -> Request<'r> {
+    let about = resource::of(&published.snapshot.routes, http.method, path);
+    let mut properties: BumpVec<'r, Property<'r>> = BumpVec::new_in(arena);
+    for (key, value) in check.context_extensions {
+        if !key.starts_with(OUR_EXTENSIONS) {
+            properties.push(Property { owner: Owner::Context, key, value: Value::Text(value) });
+        }
+    }
+    let mut headers = BumpVec::with_capacity_in(http.headers.len(), arena);
+    // A value that isn't text can be compared with nothing: not known.
+    headers.extend(http.headers.iter().filter_map(|h| Some((h.name, h.text()?))));
+    let kind = if identified.subject.is_empty() { "" } else { "user" };
+    let enforces = extension(check, "plimsoll.enforces") == Some("limits");
+    Request {
+        now: Timestamp::now(),
+        subject: Party { kind, id: identified.subject },
+        action: about.action,
+        resource: about.resource,
+        http: Some(Http {
+            method: http.method,
+            path,
+            host: normalise_host(http.host, arena),
+            scheme: http.scheme,
+            headers: headers.into_bump_slice(),
+        }),
+        entities: identified.entities,
+        address: identified.address,
+        properties: about.with(properties.into_bump_slice(), arena),
+        enforces_limits: enforces,
+    }
+}
+
+fn extension<'r>(check: &CheckRequest<'r>, key: &str) -> Option<&'r str> {
+    check.context_extensions.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
+}
+
+fn is_ours(header: &Header<'_>) -> bool {
+    header.name.starts_with(OUR_HEADERS)
+}
+
+/// One of our headers; nothing where it says nothing.
+fn our_header<'a>(
+    header: AnswerHeader,
+    decided: &Decided<'a, '_>,
+    decision: Decision,
+    arena: &'a Bump,
+) -> Option<(&'static str, &'a str)> {
+    let (policy, outcome) = (decided.policy, decided.outcome);
+    let mut text = BumpString::new_in(arena);
+    // Writing to a String can't fail.
+    let name = match header {
+        AnswerHeader::Decision => return Some(("x-plimsoll-decision", decision.name())),
+        AnswerHeader::Score => {
+            let _ = write!(text, "{:.*}", policy.decimals(), policy.shown(outcome.score));
+            "x-plimsoll-score"
+        }
+        AnswerHeader::Level => {
+            text.push_str(policy.level_name(outcome.level));
+            "x-plimsoll-level"
+        }
+        AnswerHeader::Confidence => {
+            let _ = write!(text, "{:.2}", outcome.confidence);
+            "x-plimsoll-confidence"
+        }
+        AnswerHeader::Id => {
+            text.push_str(decided.id.text().as_str());
+            "x-plimsoll-id"
+        }
+        AnswerHeader::Policy => {
+            text.push_str(&policy.name);
+            "x-plimsoll-policy"
+        }
+        AnswerHeader::Revision => {
+            text.push_str(&decided.snapshot.revision);
+            "x-plimsoll-revision"
+        }
+        AnswerHeader::Factors => {
+            for ranked in &outcome.reasons {
+                if !text.is_empty() {
+                    text.push(',');
+                }
+                text.push_str(reason_name(decided, ranked.subject));
+            }
+            "x-plimsoll-factors"
+        }
+        AnswerHeader::Limits => {
+            if decision != Decision::Restrict {
+                return None;
+            }
+            for limit in outcome.chosen(policy).map(|c| &c.limits[..]).unwrap_or_default() {
+                if !text.is_empty() {
+                    text.push(',');
+                }
+                text.push_str(limit);
+            }
+            "x-plimsoll-limits"
+        }
+    };
+    Some((name, text.into_bump_str()))
+}
+
+fn reason_name<'v>(decided: &Decided<'_, 'v>, subject: Subject) -> &'v str {
+    let policy = decided.policy;
+    match subject {
+        Subject::Factor(at) => policy.factors.get(at).map_or("", |f| &f.name),
+        Subject::Adjustment(at) => policy.adjustments.get(at).map_or("", |a| &a.name),
+    }
+}
+
+/// The value of a header's expression as text; nothing where it is not known.
+fn output<'a>(expr: &Expr, decided: &Decided<'_, '_>, arena: &'a Bump) -> Option<&'a str> {
+    let value = decided.eval(expr);
+    let text = match value {
+        Value::Number(x) => bumpalo::format!(in arena, "{}", x),
+        Value::Bool(b) => bumpalo::format!(in arena, "{}", b),
+        Value::Text(text) => BumpString::from_str_in(text, arena),
+        Value::Address(ip) => bumpalo::format!(in arena, "{}", ip),
+        _ => return None,
+    };
+    Some(text.into_bump_str())
+}
+
+fn encode_denied(
+    decided: &Decided<'_, '_>,
+    decision: Decision,
+    http: &HttpAttributes<'_>,
+    out: &mut BytesMut,
+) {
+    let (policy, outcome) = (decided.policy, decided.outcome);
+    let reasons = reason_texts(decided.snapshot, policy, decided.view, outcome, false);
+    let step_up =
+        outcome.chosen(policy).map(|c| &c.step_up).filter(|_| decision == Decision::StepUp);
+    let words = |words: &'_ [Arc<str>]| words.iter().map(|w| w.to_string()).collect::<Vec<_>>();
+    let acr = step_up.map(|s| words(&s.acr)).unwrap_or_default();
+    let amr = step_up.map(|s| words(&s.amr)).unwrap_or_default();
+    let acr: Vec<&str> = acr.iter().map(String::as_str).collect();
+    let amr: Vec<&str> = amr.iter().map(String::as_str).collect();
+    let status = if step_up.is_some() { 401 } else { 403 };
+    let problem =
+        Problem { status, decision, id: Some(decided.id), reasons: &reasons, acr: &acr, amr: &amr };
+    let challenge = step_up.map(|s| challenge(&acr, s.max_age));
+    encode_problem(&problem, challenge.as_deref(), Some(http), out, |metadata| {
+        write_metadata(decided, decision, metadata);
+    });
+}
+
+fn deny(status: u16, reasons: &[String], http: Option<&HttpAttributes<'_>>, out: &mut BytesMut) {
+    let problem =
+        Problem { status, decision: Decision::Deny, id: None, reasons, acr: &[], amr: &[] };
+    encode_problem(&problem, None, http, out, |_| {});
+}
+
+fn encode_problem(
+    problem: &Problem<'_>,
+    challenge: Option<&str>,
+    http: Option<&HttpAttributes<'_>>,
+    out: &mut BytesMut,
+    metadata: impl FnOnce(&mut StructWriter<'_>),
+) {
+    let accept = http.and_then(|http| http.header("accept")).and_then(Header::text);
+    let (kind, body) = if wants_html(accept) {
+        ("text/html; charset=utf-8", problem.html())
+    } else {
+        ("application/problem+json", problem.json())
+    };
+    let mut headers = vec![
+        HeaderToSet { name: "content-type", value: kind },
+        HeaderToSet { name: "cache-control", value: "no-store" },
+    ];
+    if let Some(value) = challenge {
+        headers.push(HeaderToSet { name: "www-authenticate", value });
+    }
+    let answer = CheckAnswer::Denied { status: problem.status, headers: &headers, body: &body };
+    encode(&answer, metadata, out);
+}
+
+/// What goes into Envoy's dynamic metadata, for logs, rate limits and other filters.
+fn write_metadata(decided: &Decided<'_, '_>, decision: Decision, out: &mut StructWriter<'_>) {
+    let (policy, outcome) = (decided.policy, decided.outcome);
+    out.text("id", decided.id.text().as_str());
+    out.text("decision", decision.name());
+    out.number("score", outcome.score);
+    out.text("level", policy.level_name(outcome.level));
+    out.number("confidence", outcome.confidence);
+    out.text("policy", &policy.name);
+    out.text("revision", &decided.snapshot.revision);
+    if !outcome.reasons.is_empty() {
+        out.object("factors", |out| {
+            for ranked in &outcome.reasons {
+                out.number(reason_name(decided, ranked.subject), ranked.cost);
+            }
+        });
+    }
+    if outcome.rules.iter().any(|rule| rule.matched == Matched::ByUnknown) {
+        out.bool("by_unknown", true);
+    }
+    if let Some(shadow) = outcome.shadow_decision {
+        out.text("shadow_decision", shadow.name());
+    }
+    if outcome.review {
+        out.bool("review", true);
+    }
+    if outcome.revoke_session {
+        out.bool("revoke_session", true);
+    }
+    if let Some(incident) = outcome.incident {
+        out.text("incident", incident.severity.name());
+    }
+}
+
+#[cfg(test)]
+mod tests;

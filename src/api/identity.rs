@@ -1,0 +1,189 @@
+//! Who a request is about: ids from the sources that the configuration trusts,
+//! and from nowhere else.
+//!
+//! A source that is absent is passed over. One that is there and malformed ends
+//! the request: who can garble an identity must not become nobody by it.
+
+use std::net::IpAddr;
+
+use bumpalo::Bump;
+
+use super::ext_authz::{CheckRequest, ClaimValue, metadata_claim};
+use super::question::canonical_text;
+use crate::config::{IdentityConfig, IdentitySource};
+use crate::model::{Entities, EntityKind, Vocabulary};
+
+/// Where Envoy's `jwt_authn` leaves what it has verified.
+const JWT_NAMESPACE: &str = "envoy.filters.http.jwt_authn";
+
+/// A longer id is malformed (bytes); the signal cache has none such.
+const MAX_ID: usize = crate::signals::MAX_ID;
+
+/// The configured sources, by entity kind.
+#[derive(Debug)]
+pub struct Identity {
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    kind: EntityKind,
+    name: Box<str>,
+    is_address: bool,
+    sources: Vec<IdentitySource>,
+}
+
+/// The entities of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Identified<'r> {
+    pub entities: Entities<'r>,
+    /// The subject: the user, where one is known.
+    pub subject: &'r str,
+    pub address: Option<IpAddr>,
+}
+
+/// An identity that is there and can't be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {kind} identity is malformed: {why}")]
+pub struct Malformed {
+    pub kind: String,
+    pub why: &'static str,
+}
+
+impl Identity {
+    /// # Errors
+    /// When more entity kinds are named than there can be.
+    pub fn new(config: &IdentityConfig, vocabulary: &Vocabulary) -> Result<Self, String> {
+        let mut kinds = Vec::new();
+        for (name, sources) in &config.0 {
+            let kind = vocabulary
+                .kind(name)
+                .ok_or_else(|| format!("`identity.{name}`: too many entity kinds"))?;
+            kinds.push(Kind {
+                kind,
+                name: name.as_str().into(),
+                is_address: name == "address",
+                sources: sources.clone(),
+            });
+        }
+        Ok(Identity { kinds })
+    }
+
+    /// Reads the entities of a check.
+    ///
+    /// # Errors
+    /// When an identity is malformed.
+    pub fn of<'r>(
+        &self,
+        check: &CheckRequest<'r>,
+        arena: &'r Bump,
+    ) -> Result<Identified<'r>, Malformed> {
+        let mut found = Identified::default();
+        for kind in &self.kinds {
+            let malformed = |why| Malformed { kind: kind.name.to_string(), why };
+            for source in &kind.sources {
+                let Some(id) = read(source, check, arena).map_err(malformed)? else { continue };
+                let id = id.trim_matches(' ');
+                if id.is_empty() {
+                    continue;
+                }
+                if id.len() > MAX_ID || id.chars().any(char::is_control) {
+                    return Err(malformed("too long, or with control characters"));
+                }
+                let mut id = id;
+                if kind.is_address {
+                    let ip = parse_address(id).ok_or_else(|| malformed("no IP address"))?;
+                    let canonical = ip.to_canonical();
+                    found.address = Some(canonical);
+                    id = canonical_text(id, ip, canonical, arena);
+                }
+                if &*kind.name == "user" {
+                    found.subject = id;
+                }
+                found.entities.set(kind.kind, id);
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a source says; nothing where it is absent.
+fn read<'r>(
+    source: &IdentitySource,
+    check: &CheckRequest<'r>,
+    arena: &'r Bump,
+) -> Result<Option<&'r str>, &'static str> {
+    match source {
+        IdentitySource::Principal {} => Ok(Some(check.source.principal)),
+        IdentitySource::Connection {} => Ok(Some(check.source.address)),
+        IdentitySource::JwtMetadata { claim, payload } => {
+            let path = [payload.as_str(), claim.as_str()];
+            match metadata_claim(check.metadata, JWT_NAMESPACE, &path, arena) {
+                Some(ClaimValue::Text(text)) => Ok(Some(text)),
+                Some(ClaimValue::Number(x)) => {
+                    Ok(Some(bumpalo::format!(in arena, "{}", x).into_bump_str()))
+                }
+                Some(_) => Err("the claim is neither a string nor a number"),
+                None => Ok(None),
+            }
+        }
+        IdentitySource::Header(name) => header(check, name),
+        IdentitySource::Cookie(name) => {
+            let Some(http) = check.http else { return Ok(None) };
+            let Some(cookies) = http.header("cookie") else { return Ok(None) };
+            let text = cookies.text().ok_or("a cookie is not UTF-8")?;
+            cookie(text, name)
+        }
+        IdentitySource::ForwardedFor { trusted_hops } => {
+            let Some(http) = check.http else { return Ok(None) };
+            let Some(header) = http.header("x-forwarded-for") else { return Ok(None) };
+            // Several lines of this header are one list (RFC 9110, section 5.3).
+            let text = header.text().ok_or("x-forwarded-for is not UTF-8")?;
+            let mut hops = text.rsplit(',').map(str::trim);
+            // Fewer hops than are trusted: a proxy was gone round, or none wrote.
+            let address = hops.nth(trusted_hops - 1);
+            address.map(Some).ok_or("x-forwarded-for has fewer hops than are trusted")
+        }
+        IdentitySource::ContextExtension(key) => {
+            let extensions = check.context_extensions;
+            Ok(extensions.iter().find(|(name, _)| name == key).map(|(_, value)| *value))
+        }
+    }
+}
+
+fn header<'r>(check: &CheckRequest<'r>, name: &str) -> Result<Option<&'r str>, &'static str> {
+    let Some(http) = check.http else { return Ok(None) };
+    let Some(header) = http.header(name) else { return Ok(None) };
+    if header.repeated {
+        return Err("its header came more than once");
+    }
+    header.text().map(Some).ok_or("its header is not UTF-8")
+}
+
+/// The cookie's value; one that came twice could be either.
+fn cookie<'r>(cookies: &'r str, name: &str) -> Result<Option<&'r str>, &'static str> {
+    let mut values = cookies
+        .split([';', ','])
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value.trim_matches('"'));
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err("its cookie came more than once"),
+        (value, None) => Ok(value),
+    }
+}
+
+/// An address, also with a port or in brackets as proxies write them.
+fn parse_address(text: &str) -> Option<IpAddr> {
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Some(ip);
+    }
+    if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
+        return Some(socket.ip());
+    }
+    text.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! `plimsoll serve`: answers until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::telemetry::init_log;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration; left out, `policies/` is served on loopback
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The policy folder, in place of the configured one
+    #[arg(long, value_name = "FOLDER")]
+    policies: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(policies) = &args.policies {
+        config.policies.clone_from(policies);
+    }
+    init_log(&config.telemetry).map_err(anyhow::Error::msg)?;
+    let app = App::start(&config)?;
+    if let Some(address) = app.grpc_address() {
+        tracing::info!(%address, "gRPC");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let name = runtime.block_on(stopped())?;
+    tracing::info!(signal = name, "draining");
+    app.shutdown();
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the process is asked to stop.
+async fn stopped() -> std::io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
+    }
+}

@@ -5,7 +5,6 @@
 //! a function counts as much as a `use`, and one in a comment not at all. Code
 //! that only tests compile is free.
 
-#[path = "architecture/scan.rs"]
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};

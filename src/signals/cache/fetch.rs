@@ -99,7 +99,6 @@ impl Cache {
                 wanted.push((kind, id, key.tag, shard.table.load()));
             }
         }
-        black_box(wanted.iter().fold(0, |words, (_, _, tag, table)| words ^ table.warm(*tag)));
         let mut entries = ArrayVec::<_, MAX_ENTITIES>::new();
         for (_, _, tag, table) in &wanted {
             entries.push(table.first(*tag));

@@ -72,14 +72,6 @@ impl Table {
         self.buckets.get(at / WAYS)?.entry(at % WAYS)
     }
 
-    /// Reads a word of the tag's bucket, and decides nothing by it: so that the
-    /// misses of several buckets overlap. (Which way of a bucket matches can't be
-    /// foreseen, and a branch taken wrongly starts no load of the next bucket.)
-    pub(super) fn warm(&self, tag: Tag) -> u32 {
-        let bucket = self.buckets.get(tag.bucket(self.bits));
-        bucket.map_or(0, |bucket| bucket.tags.first().map_or(0, |tag| tag.load(Relaxed)))
-    }
-
     /// The first entry with this tag: the entity's, but for one in thousands.
     pub(super) fn first(&self, tag: Tag) -> Option<Entry<'_>> {
         self.candidates(tag).next()

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::House;
+use crate::support::PATIENCE;
 use crate::support::client::{Connection, Request, Response};
 use crate::support::envoy::Options;
 use crate::support::plimsoll::command;
 use crate::support::process::run;
-use crate::support::PATIENCE;
 
 /// From the edit to the first answer that follows it.
 const SOON: Duration = Duration::from_secs(1);
@@ -147,9 +147,8 @@ fn an_edit_with_a_mistake_changes_nothing_and_is_told() {
     assert_eq!(house.send(&request).upstream_saw("x-plimsoll-revision"), revision);
 
     house.plimsoll.put("session.yaml", &text.replace("low: 0.105", "low: 0.2"));
-    house.flips(&request, |answer| {
-        answer.upstream_saw("x-plimsoll-score").as_deref() == Some("20")
-    });
+    house
+        .flips(&request, |answer| answer.upstream_saw("x-plimsoll-score").as_deref() == Some("20"));
     let status = house.plimsoll.ask(&Request::get("/status")).json();
     assert!(status["policy"]["refused"].is_null(), "{status}");
 }

@@ -22,6 +22,8 @@ fn a_clients_own_scores_do_not_survive() {
                 // Set by us only where limits are given.
                 .header("x-plimsoll-limits", "none"),
         );
+        let silent = house.send(&Request::get("/").header("x-plimsoll-factors", "mine"));
+        assert_eq!(silent.upstream_saw("x-plimsoll-factors").unwrap_or_default(), "");
         assert_eq!(answer.upstream_saw("x-plimsoll-score").as_deref(), Some("10"));
         assert_eq!(answer.upstream_saw("x-plimsoll-level").as_deref(), Some("low"));
         assert_eq!(answer.upstream_saw("x-plimsoll-anything"), None, "{answer:?}");
@@ -47,7 +49,8 @@ fn neither_do_they_with_underscores() {
 fn nor_headers_that_a_policy_sets() {
     for options in both_header_forms() {
         let house = House::with(&options);
-        let forged = |path: &str| Request::get(path).header("x-user", "root").header("x-key", "open");
+        let forged =
+            |path: &str| Request::get(path).header("x-user", "root").header("x-key", "open");
         let unknown = house.send(&forged("/"));
         assert_eq!(unknown.upstream_saw("x-user"), None, "nobody is known: {unknown:?}");
         let known = house.send(&forged("/").header("x-login", "alice"));

@@ -110,11 +110,31 @@ impl Connection {
             let (name, value) = line.split_once(':').unwrap();
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let length = headers.iter().find(|(name, _)| name == "content-length");
-        let length = length.map_or(0, |(_, length)| length.parse().unwrap());
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
+        let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, v)| &**v);
+        let body = match (header("content-length"), header("transfer-encoding")) {
+            (Some(length), _) => self.take(length.parse().unwrap()),
+            (None, Some("chunked")) => self.chunks(),
+            (None, _) => Vec::new(),
+        };
         Response { status, headers, body: String::from_utf8(body).unwrap() }
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        loop {
+            let length = usize::from_str_radix(&self.line(), 16).unwrap();
+            bytes.extend(self.take(length));
+            assert_eq!(self.line(), "", "after a chunk");
+            if length == 0 {
+                return bytes;
+            }
+        }
     }
 
     fn line(&mut self) -> String {

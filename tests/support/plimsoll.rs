@@ -55,8 +55,7 @@ impl Plimsoll {
         let address = |which: &str| {
             process.wait_for(which, 0, |line| {
                 let fields = &entry(line)["fields"];
-                (fields["message"] == which)
-                    .then(|| fields["address"].as_str().unwrap().to_owned())
+                (fields["message"] == which).then(|| fields["address"].as_str().unwrap().to_owned())
             })
         };
         let (grpc, http) = (address("gRPC"), address("HTTP"));

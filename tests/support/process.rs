@@ -127,12 +127,8 @@ impl Drop for Process {
 /// Runs a command to its end, which must come within `limit`: gives its exit
 /// status, standard output and standard error.
 pub fn run(command: &mut Command, limit: Duration) -> (ExitStatus, String, String) {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (told, done) = std::sync::mpsc::channel();
     let errors = std::thread::spawn(move || {

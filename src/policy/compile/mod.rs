@@ -16,6 +16,9 @@ mod signal;
 mod slots;
 mod trust;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 

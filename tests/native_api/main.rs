@@ -1,0 +1,7 @@
+//! The native gRPC services and the HTTP side, over real connections.
+
+mod decisions;
+mod health;
+mod http;
+mod signals;
+mod support;

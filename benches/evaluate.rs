@@ -3,6 +3,7 @@
 //!
 //!     cargo bench --bench evaluate
 //!     make bench-instructions
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;

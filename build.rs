@@ -9,10 +9,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in files {
         println!("cargo::rerun-if-changed={file}");
     }
-    let descriptors = protox::compile(files, ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // What reflection serves. `compile_fds` itself writes none.
+    std::fs::write(out.join("plimsoll.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure()
-        .file_descriptor_set_path(out.join("plimsoll.bin"))
-        .compile_fds(descriptors)?;
+        // Small maps: cheaper to fill than hash maps, and answers have one order.
+        .btree_map(".plimsoll.v1")
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -12,5 +12,6 @@ pub mod engine;
 pub mod learn;
 pub mod model;
 pub mod policy;
+pub mod proto;
 pub mod signals;
 pub mod telemetry;

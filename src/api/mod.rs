@@ -1,12 +1,26 @@
 //! Where decisions go in and out over the wire.
 
+pub mod answer;
+pub mod ask;
 pub mod check;
+pub mod decision;
 pub mod ext_authz;
+pub mod health;
+pub mod http;
 pub mod id;
 pub mod identity;
+mod json;
 pub mod path;
 pub mod pdp;
 mod problem;
 pub mod question;
 pub mod resource;
+mod routes;
+pub mod signals;
 pub mod transport;
+
+pub use routes::grpc_routes;
+
+/// What a gRPC call answers bit by bit.
+type BoxStream<T> =
+    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<T, tonic::Status>> + Send>>;

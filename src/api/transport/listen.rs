@@ -60,14 +60,14 @@ pub struct BindError {
 
 /// A socket that listens. A Unix socket's path goes when it is dropped.
 #[derive(Debug)]
-pub(super) enum Bound {
+pub(in crate::api) enum Bound {
     Tcp(net::TcpListener),
     Unix(std::os::unix::net::UnixListener, SocketFile),
 }
 
 /// The path of a Unix socket, and which file was bound there.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(in crate::api) struct SocketFile {
     path: PathBuf,
     identity: Option<(u64, u64)>,
 }

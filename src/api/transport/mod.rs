@@ -24,7 +24,7 @@ use tower::Service;
 
 pub use listen::{BindError, Listen, ListenParseError};
 
-use listen::Bound;
+pub(in crate::api) use listen::Bound;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -68,6 +68,11 @@ impl Listeners {
     /// The addresses as bound, in the order of asking: with a port where 0 was asked for.
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
+    }
+
+    /// The sockets, for a server of another shape.
+    pub(in crate::api) fn into_bound(self) -> Vec<Bound> {
+        self.bound
     }
 
     /// Serves `service` until [`Server::shutdown`]. Fails only where threads can't be had.

@@ -1,0 +1,150 @@
+//! Serves the router, on TCP and on Unix sockets.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::transport::{Bound, Listen, Listeners};
+
+/// How long a client may take over a request's head.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+
+/// An HTTP server that runs. Dropping it ends it at once.
+#[derive(Debug)]
+pub struct HttpServer {
+    addresses: Vec<Listen>,
+    listening: JoinSet<()>,
+    shared: Shared,
+}
+
+#[derive(Clone, Debug)]
+struct Shared {
+    router: Router,
+    /// No more connections, and the open ones end with what they are at.
+    stop: CancellationToken,
+    /// No more waiting either.
+    cut: CancellationToken,
+    connections: TaskTracker,
+    overrun: Arc<AtomicUsize>,
+}
+
+impl HttpServer {
+    /// Serves `router` on the runtime that this is called in.
+    ///
+    /// # Errors
+    /// When a socket can't be had from the runtime.
+    pub fn start(listeners: Listeners, router: Router) -> io::Result<Self> {
+        let addresses = listeners.addresses().to_vec();
+        let shared = Shared {
+            router,
+            stop: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            overrun: Arc::default(),
+        };
+        let mut listening = JoinSet::new();
+        for bound in listeners.into_bound() {
+            let shared = shared.clone();
+            match bound {
+                Bound::Tcp(listener) => {
+                    let listener = TcpListener::from_std(listener)?;
+                    listening.spawn(shared.accept_all(listener));
+                }
+                Bound::Unix(listener, file) => {
+                    let listener = UnixListener::from_std(listener)?;
+                    listening.spawn(async move {
+                        shared.accept_all(listener).await;
+                        // Unlinks the path, after the listening has ended.
+                        drop(file);
+                    });
+                }
+            }
+        }
+        Ok(Self { addresses, listening, shared })
+    }
+
+    /// The addresses as bound.
+    pub fn addresses(&self) -> &[Listen] {
+        &self.addresses
+    }
+
+    /// Stops listening, lets open requests finish for at most `patience`, and
+    /// closes what is left: returns how many connections that were.
+    pub async fn shutdown(mut self, patience: Duration) -> usize {
+        let shared = &self.shared;
+        shared.stop.cancel();
+        while self.listening.join_next().await.is_some() {}
+        shared.connections.close();
+        let deadline = Instant::now() + patience;
+        if tokio::time::timeout_at(deadline, shared.connections.wait()).await.is_err() {
+            shared.cut.cancel();
+            shared.connections.wait().await;
+        }
+        shared.overrun.load(Relaxed)
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+        self.shared.cut.cancel();
+    }
+}
+
+impl Shared {
+    /// The listener itself deals with what can go wrong in accepting.
+    async fn accept_all<L: Listener>(self, mut listener: L) {
+        loop {
+            let (stream, _) = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let serving = self.clone().serve(stream);
+            self.connections.spawn(serving);
+        }
+    }
+
+    async fn serve<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+        http.http2().timer(TokioTimer::new());
+        let service = TowerToHyperService::new(self.router.clone());
+        let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => return log_end(ended),
+            () = self.stop.cancelled() => serving.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            biased;
+            ended = serving => log_end(ended),
+            () = self.cut.cancelled() => {
+                self.overrun.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection broke off");
+    }
+}

@@ -56,9 +56,11 @@ fn ingest_rate() -> Result<(), Box<dyn Error>> {
     let catalog = Catalog::new(vec![entity], signals);
     let cache = Cache::new(Limits::default(), Secrets::random()?);
     let ids: Vec<String> = (0..USERS).map(|n| format!("user-{n:08}")).collect();
+    let mut clock = 0;
     for of in [10, 1] {
         for round in 0..3 {
-            let now = Timestamp::from_millis(1_750_000_000_000 + round);
+            clock += 1;
+            let now = Timestamp::from_millis(1_750_000_000_000 + clock);
             let started = Instant::now();
             let mut accepted = 0;
             for id in &ids {

@@ -6,8 +6,14 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+use tokio::runtime::Runtime;
+
 use crate::api::check::EnvoyChecker;
 use crate::api::ext_authz::{CheckService, Front};
+use crate::api::grpc_routes;
+use crate::api::health::{Readiness, Stage};
+use crate::api::http::{HttpParts, HttpServer, http_router};
 use crate::api::identity::Identity;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Listeners, Options, Server};
@@ -16,7 +22,7 @@ use crate::learn::Learner;
 use crate::model::{Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
-use crate::telemetry::DecisionMetrics;
+use crate::telemetry::{DecisionMetrics, Gauges, Metrics};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +33,10 @@ pub enum StartError {
     Config { key: &'static str, why: String },
     #[error("the operating system gives no randomness: {0}")]
     Randomness(String),
-    #[error("threads can't be had: {0}")]
-    Threads(#[from] io::Error),
+    #[error("the descriptors for reflection can't be read: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("threads or sockets can't be had: {0}")]
+    System(#[from] io::Error),
 }
 
 /// How many slots a sweep looks at before it rests.
@@ -40,7 +48,11 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(200);
 pub struct App {
     pub pdp: Arc<Pdp>,
     pub publisher: Arc<Publisher>,
-    grpc: Option<Server>,
+    pub readiness: Readiness,
+    grpc: Server,
+    http: HttpServer,
+    /// Serves HTTP, apart from the threads that answer proxies.
+    runtime: Runtime,
     drain: Duration,
     cold: Vec<Cold>,
 }
@@ -92,44 +104,141 @@ impl App {
         ));
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
-        let listeners = Listeners::bind(&[listen("listen.grpc", &config.listen.grpc)?])?;
+        // Both are bound before anything is served: a port that is taken ends the start.
+        let grpc = Listeners::bind(&[listen("listen.grpc", &config.listen.grpc)?])?;
+        let http = Listeners::bind(&[listen("listen.http", &config.listen.http)?])?;
+
+        let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
-        let front = Front::new(check, tonic::service::Routes::default());
+        let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
-        let grpc = listeners.serve(front, options)?;
+        let grpc = grpc.serve(front, options)?;
 
-        publisher.load();
-        let watching = Arc::clone(&publisher);
-        let learner = Learner::new(Arc::clone(&cache), observations);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("plimsoll-http")
+            .enable_all()
+            .build()?;
+        let parts = http_parts(&pdp, &publisher, &readiness, &observations);
+        let http = {
+            let _inside = runtime.enter();
+            HttpServer::start(http, http_router(parts, axum::Router::new()))?
+        };
+
+        if publisher.load() {
+            readiness.set(Stage::Ready);
+        }
+        let (watching, ready) = (Arc::clone(&publisher), readiness.clone());
+        let learner = Learner::new(Arc::clone(&cache), Arc::clone(&observations));
         let sweeping = Arc::clone(&pdp);
         let cold = vec![
-            Cold::start("plimsoll-policy", move |stop| watching.watch(stop))?,
+            Cold::start("plimsoll-policy", move |stop| {
+                watching.watch(stop, || ready.set(Stage::Ready));
+            })?,
             Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
         ];
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
-        Ok(App { pdp, publisher, grpc: Some(grpc), drain, cold })
+        Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
     }
 
     /// Where gRPC is served, with the port that was given out.
     pub fn grpc_address(&self) -> Option<&Listen> {
-        self.grpc.as_ref().and_then(|server| server.addresses().first())
+        self.grpc.addresses().first()
     }
 
-    /// Stops: no new requests, open ones finish within the deadline.
-    pub fn shutdown(mut self) {
-        if let Some(grpc) = self.grpc.take() {
-            grpc.shutdown(self.drain);
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> Option<&Listen> {
+        self.http.addresses().first()
+    }
+
+    /// Whether everything that should run does: a thread ends only by a fault.
+    pub fn is_whole(&self) -> bool {
+        self.grpc.is_whole() && self.cold.iter().all(|cold| !cold.thread.is_finished())
+    }
+
+    /// Stops: tells health, takes no new connections, and lets open requests
+    /// finish within the deadline.
+    pub fn shutdown(self) {
+        self.readiness.set(Stage::Draining);
+        self.grpc.shutdown(self.drain);
+        let overrun = self.runtime.block_on(self.http.shutdown(self.drain));
+        if overrun > 0 {
+            tracing::warn!(connections = overrun, "closed HTTP connections that didn't drain");
         }
-        for Cold { stop, thread } in self.cold.drain(..) {
+        for Cold { stop, thread } in self.cold {
             drop(stop);
             if thread.join().is_err() {
                 tracing::error!("a cold thread has panicked");
             }
         }
+    }
+}
+
+/// What the HTTP side reads.
+fn http_parts(
+    pdp: &Arc<Pdp>,
+    publisher: &Arc<Publisher>,
+    readiness: &Readiness,
+    observations: &Arc<Observations>,
+) -> HttpParts {
+    let gauges = {
+        let (pdp, publisher) = (Arc::clone(pdp), Arc::clone(publisher));
+        let observations = Arc::clone(observations);
+        move || gauges(&pdp, &publisher, &observations)
+    };
+    let status = {
+        let (pdp, publisher, readiness) =
+            (Arc::clone(pdp), Arc::clone(publisher), readiness.clone());
+        let started = Timestamp::now();
+        move || {
+            let mut status = publisher.status();
+            let stats = pdp.cache.stats();
+            if let Json::Object(status) = &mut status {
+                status.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+                status.insert("pid".to_owned(), json!(std::process::id()));
+                status.insert(
+                    "stage".to_owned(),
+                    json!(format!("{:?}", readiness.stage()).to_lowercase()),
+                );
+                let up = Timestamp::now().seconds_since(started);
+                status.insert("uptime_seconds".to_owned(), json!(up));
+                status.insert("entities".to_owned(), json!(stats.entities));
+                status.insert("signal_cache_bytes".to_owned(), json!(stats.bytes));
+            }
+            status
+        }
+    };
+    HttpParts {
+        pdp: Arc::clone(pdp),
+        readiness: readiness.clone(),
+        metrics: Arc::new(Metrics::new(Arc::clone(&pdp.metrics), gauges)),
+        status: Arc::new(status),
+    }
+}
+
+/// What a scrape asks of the rooms.
+fn gauges(pdp: &Pdp, publisher: &Publisher, observations: &Observations) -> Gauges {
+    let (state, stats) = (publisher.state(), pdp.cache.stats());
+    Gauges {
+        revision: state.revision,
+        loaded_at: state.loaded_at,
+        policy_errors: state.refused.map_or(0, |refused| refused.errors as u64),
+        reloads_applied: state.applied,
+        reloads_refused: state.refusals,
+        entities: stats.entities as u64,
+        cache_bytes: stats.bytes as u64,
+        evicted: stats.evicted,
+        expired: stats.expired,
+        cache_refused: stats.refused,
+        signals_accepted: stats.signals_accepted,
+        signals_older: stats.signals_older,
+        signals_rejected: stats.signals_rejected,
+        observations_dropped: observations.dropped(),
+        observations_waiting: observations.len() as u64,
     }
 }
 

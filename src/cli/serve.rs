@@ -29,6 +29,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(address) = app.grpc_address() {
         tracing::info!(%address, "gRPC");
     }
+    if let Some(address) = app.http_address() {
+        tracing::info!(%address, "HTTP");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let name = runtime.block_on(stopped())?;
     tracing::info!(signal = name, "draining");

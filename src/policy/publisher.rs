@@ -159,19 +159,21 @@ impl Publisher {
     }
 
     /// Looks at the folder until `stop` says so or its sender is gone, and loads
-    /// what changes.
-    pub fn watch(&self, stop: &Receiver<()>) {
+    /// what changes. `published` is called whenever what is loaded decides.
+    pub fn watch(&self, stop: &Receiver<()>, published: impl Fn()) {
         let mut loaded = self.fingerprint();
         let mut before = loaded.clone();
         while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let seen = self.fingerprint();
             if seen != loaded && seen == before {
-                self.load();
+                if self.load() {
+                    published();
+                }
                 loaded.clone_from(&seen);
             }
             before = seen;
-            if let Some(published) = self.pdp.published().as_ref() {
-                published.feeds.reload(Timestamp::now());
+            if let Some(deciding) = self.pdp.published().as_ref() {
+                deciding.feeds.reload(Timestamp::now());
             }
         }
     }

@@ -11,7 +11,10 @@ use crate::config::{LogFormat, TelemetryConfig};
 pub fn init(config: &TelemetryConfig) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|why| format!("`telemetry.log`: {} is no log filter: {why}", config.log))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // Another subscriber may be there already (tests); it stays.
     let _ = match config.log_format {
         LogFormat::Text => builder.with_target(false).try_init(),

@@ -1,13 +1,13 @@
 //! Reading: without locks, and all entities of a request together.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
-use arc_swap::Guard as Loaded;
+use arc_swap::Guard;
 use arrayvec::ArrayVec;
-use scc::Guard;
 
-use super::key::Key;
-use super::slab::{Slot, seconds};
+use super::key::Tag;
+use super::table::{Table, seconds};
 use super::{Cache, MAX_ID};
 use crate::model::{Entities, EntityKind, MAX_ENTITIES, Timestamp};
 use crate::signals::record::{Record, Stored};
@@ -45,14 +45,9 @@ impl Kinds {
 
 /// A record, kept alive while this is held.
 #[derive(Debug)]
-pub struct Held(Loaded<Option<Stored>>);
+pub struct Held(Guard<Option<Stored>>);
 
 impl Held {
-    /// The record, where this holds that entity's.
-    fn of(loaded: Loaded<Option<Stored>>, kind: EntityKind, id: &str) -> Option<Self> {
-        Record::of(loaded.as_ref()?).is_of(kind, id).then_some(Held(loaded))
-    }
-
     /// Always there: a `Held` is made of a record.
     pub fn record(&self) -> Option<Record<'_>> {
         self.0.as_ref().map(Record::of)
@@ -83,8 +78,8 @@ impl Cache {
             return None;
         }
         let key = self.secrets.key(kind, id);
-        let (_, shard) = self.shard(key)?;
-        Held::of(shard.slab.slot(self.find(key)?)?.load(), kind, id)
+        let (_, loaded) = self.shard(key)?.table.load().find(key.tag, kind, id)?;
+        Some(Held(loaded))
     }
 
     /// The records of those of a request's entities that are of `kinds`, and a
@@ -92,34 +87,30 @@ impl Cache {
     ///
     /// Step by step for all of them rather than entity by entity: each step's
     /// misses are independent of each other, so that the core waits for them
-    /// together. A record pointer is taken with an atomic exchange, past which no
-    /// load is started early; so the slots are touched before, and the records after.
+    /// together. Pointers are taken with an atomic exchange, past which no load is
+    /// started early; so the buckets are read before, and the records after.
     pub fn fetch(&self, entities: &Entities<'_>, kinds: Kinds, now: Timestamp) -> Fetched {
-        let mut wanted = ArrayVec::<(EntityKind, &str, Key), MAX_ENTITIES>::new();
+        let mut wanted =
+            ArrayVec::<(EntityKind, &str, Tag, Guard<Arc<Table>>), MAX_ENTITIES>::new();
         for (kind, id) in entities.iter() {
             if kinds.contains(kind) && id.len() <= MAX_ID {
-                wanted.push((kind, id, self.secrets.key(kind, id)));
+                let key = self.secrets.key(kind, id);
+                let Some(shard) = self.shard(key) else { continue };
+                wanted.push((kind, id, key.tag, shard.table.load()));
             }
         }
-
-        // One guard for all: those that `find` makes inside are then a count.
-        let guard = Guard::new();
-        let mut slots = ArrayVec::<(EntityKind, &str, &Slot), MAX_ENTITIES>::new();
-        for (kind, id, key) in &wanted {
-            if let Some(slot) = self.find(*key).and_then(|at| self.shard(*key)?.1.slab.slot(at)) {
-                slots.push((*kind, id, slot));
-            }
+        let mut entries = ArrayVec::<_, MAX_ENTITIES>::new();
+        for (_, _, tag, table) in &wanted {
+            entries.push(table.first(*tag));
         }
-        drop(guard);
-
         let now = seconds(now);
-        for (_, _, slot) in &slots {
-            slot.touch(now);
+        for entry in entries.iter().flatten() {
+            entry.touch(now);
         }
 
         let mut fetched = Fetched::default();
-        for (kind, _, slot) in &slots {
-            fetched.held.push((*kind, Held(slot.load())));
+        for ((kind, ..), entry) in wanted.iter().zip(&entries) {
+            fetched.held.push((*kind, Held(entry.map_or(Guard::from_inner(None), |e| e.load()))));
         }
         let mut words = 0;
         for (_, held) in &fetched.held {
@@ -127,11 +118,17 @@ impl Cache {
         }
         black_box(words);
 
-        let mut asked = slots.iter();
+        let mut asked = wanted.iter().zip(&entries);
         fetched.held.retain(|(_, held)| {
-            let record = held.0.as_ref().map(Record::of);
-            let asked = asked.next();
-            record.zip(asked).is_some_and(|(record, (kind, id, _))| record.is_of(*kind, id))
+            let Some(((kind, id, tag, table), Some(_))) = asked.next() else { return false };
+            if held.record().is_some_and(|record| record.is_of(*kind, id)) {
+                return true;
+            }
+            // Another entity with the same tag may stand before it.
+            let Some((entry, loaded)) = table.find(*tag, *kind, id) else { return false };
+            entry.touch(now);
+            *held = Held(loaded);
+            true
         });
         fetched
     }

@@ -1,40 +1,53 @@
 //! Keys: who can't see the secret can't aim two entities at one bucket.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip::SipHasher13;
 
-use crate::model::{EntityKind, Value};
+use super::SHARDS;
+use crate::model::{EntityKind, MAX_ENTITIES, Value};
 
-/// 128 bits of SipHash-1-3 over an entity's kind and id.
+/// Where an entity belongs, by SipHash-1-3 over its kind and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key([u64; 2]);
-
-/// What the index holds: a key and where its entity is, side by side so that one
-/// cache line has both.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) key: Key,
-    pub(super) slot: u32,
+pub(super) struct Key {
+    pub(super) shard: usize,
+    pub(super) tag: Tag,
 }
 
-impl PartialEq for Place {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+/// What a table knows an entity by: 28 bits of its hash and its kind. Two
+/// entities may have one tag, and live side by side: the id in the record decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag(u32);
+
+const _: () = assert!(MAX_ENTITIES <= 16);
+
+impl Tag {
+    pub(super) const HASH_BITS: u32 = 28;
+    /// Never used.
+    pub(super) const EMPTY: u32 = 0;
+    /// Used once, and free again.
+    pub(super) const GONE: u32 = 1;
+
+    fn new(hash: u32, kind: EntityKind) -> Self {
+        // Words without hash bits are the two above.
+        Tag((hash >> 4).max(1) << 4 | u32::from(kind.0 & 0xf))
     }
-}
 
-impl Eq for Place {}
-
-impl Hash for Place {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+    pub(super) fn of_word(word: u32) -> Option<Self> {
+        (word > 0xf).then_some(Tag(word))
     }
-}
 
-impl scc::Equivalent<Place> for Key {
-    fn equivalent(&self, place: &Place) -> bool {
-        *self == place.key
+    pub(super) fn word(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn kind(self) -> EntityKind {
+        EntityKind((self.0 & 0xf) as u8)
+    }
+
+    /// Its bucket among `1 << bits`.
+    pub(super) fn bucket(self, bits: u32) -> usize {
+        ((self.0 >> 4) >> (Self::HASH_BITS - bits)) as usize
     }
 }
 
@@ -69,12 +82,12 @@ impl Secrets {
         let mut hasher = SipHasher13::new_with_key(&self.keys);
         hasher.write(id.as_bytes());
         hasher.write_u8(kind.0);
-        let hash = hasher.finish128();
-        Key([hash.h1, hash.h2])
+        let hash = hasher.finish();
+        Key { shard: (hash >> 32) as usize % SHARDS, tag: Tag::new(hash as u32, kind) }
     }
 
     pub(super) fn value_hash(&self, value: Value<'_>) -> Option<u32> {
-        let mut hasher = siphasher::sip::SipHasher13::new_with_key(&self.values);
+        let mut hasher = SipHasher13::new_with_key(&self.values);
         match value {
             Value::Missing | Value::None => return None,
             Value::Bool(x) => (1u8, x).hash(&mut hasher),
@@ -96,51 +109,5 @@ impl Secrets {
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secrets")
-    }
-}
-
-impl Key {
-    /// Out of bits that the index doesn't look at.
-    pub(super) fn shard(self, shards: usize) -> u8 {
-        let Key([_, high]) = self;
-        (high as usize & (shards - 1)) as u8
-    }
-}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Key([low, _]) = *self;
-        state.write_u64(low);
-    }
-}
-
-/// Keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PassThrough;
-
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Passed(u64);
-
-impl BuildHasher for PassThrough {
-    type Hasher = Passed;
-
-    fn build_hasher(&self) -> Passed {
-        Passed(0)
-    }
-}
-
-impl Hasher for Passed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }

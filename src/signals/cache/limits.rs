@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::key::Key;
-use super::slab::seconds;
+use super::table::seconds;
 use super::{Cache, Shard, Writer};
 use crate::model::{Seconds, Timestamp};
 
@@ -11,7 +11,7 @@ use crate::model::{Seconds, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     pub max_entities: usize,
-    /// Counted, not measured: records, index and slots, with an allowance for the allocator.
+    /// Counted, not measured: records and tables, with an allowance for the allocator.
     pub max_bytes: usize,
     /// An entity heard of or asked for within this span is not evicted for a
     /// newcomer, which is refused instead: a flood of invented ids can't push
@@ -34,12 +34,12 @@ pub enum Refused {
     Full,
     #[error("the entity's signals would need more than 1 MiB")]
     TooLarge,
-    #[error("the entity's key collides with that of another")]
-    Collision,
 }
 
-/// How many slots are looked at to find one entity to evict.
-const SAMPLE: u32 = 16;
+/// Of how many entities the longest untouched is evicted, and how many places
+/// are looked at to find so many.
+const SAMPLE: usize = 16;
+const LOOKED_AT: usize = 64;
 /// How many entities one write may evict, so that its time is bounded.
 const EVICTIONS: usize = 8;
 
@@ -90,33 +90,35 @@ impl Cache {
         fits
     }
 
-    /// Evicts the longest untouched of the next few slots, unless even that one
-    /// is in use. (Least recently used by sampling: of 16, the victim is among
-    /// the oldest sixth of all with a probability of 95 %.)
+    /// Evicts the longest untouched of the next few entities, unless even that
+    /// one is in use. (Least recently used by sampling: of 16, the victim is
+    /// among the oldest sixth of all with a probability of 95 %.)
     fn evict_one(&self, shard: &Shard, writer: &mut Writer, keep: Key, now: Timestamp) -> bool {
-        let keep = self.find(keep);
-        let mut oldest: Option<(u32, u32)> = None;
-        for _ in 0..SAMPLE.min(writer.next) {
-            let at = writer.hand % writer.next.max(1);
-            writer.hand = at.wrapping_add(1);
-            if keep == Some(at) {
+        let table = shard.table.load();
+        let mut oldest = None;
+        let mut seen = 0;
+        for _ in 0..LOOKED_AT.min(table.ways()) {
+            let at = writer.hand % table.ways();
+            writer.hand = at + 1;
+            let Some(entry) = table.entry(at) else { continue };
+            let Some((tag, touched)) = entry.occupied() else { continue };
+            if tag == keep.tag {
                 continue;
             }
-            let Some((_, touched)) = shard.slab.slot(at).and_then(|slot| slot.occupied()) else {
-                continue;
-            };
             if oldest.is_none_or(|(_, than)| touched < than) {
-                oldest = Some((at, touched));
+                oldest = Some((entry, touched));
+            }
+            seen += 1;
+            if seen == SAMPLE {
+                break;
             }
         }
-        let Some((at, touched)) = oldest else { return false };
+        let Some((entry, touched)) = oldest else { return false };
         if f64::from(seconds(now).saturating_sub(touched)) < self.limits.protect {
             return false;
         }
-        let evicted = self.remove(shard, writer, at);
-        if evicted {
-            self.counters.evicted.fetch_add(1, Relaxed);
-        }
+        let evicted = self.remove(shard, writer, entry);
+        self.counters.evicted.fetch_add(u64::from(evicted), Relaxed);
         evicted
     }
 }

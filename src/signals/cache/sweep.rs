@@ -2,22 +2,22 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::slab::seconds;
+use super::table::seconds;
 use super::{Cache, ENTITY_BYTES, SHARDS};
 use crate::model::{Catalog, EntityKind, MAX_ENTITIES, Timestamp};
 
-/// How many slots are looked at between two looks at the limits, and at most
+/// How many places are looked at between two looks at the limits, and at most
 /// under one hold of a shard's lock.
-const BATCH: u32 = 128;
+const BATCH: usize = 256;
 
-/// How many slots are sampled to learn how old the oldest entities are.
+/// How many places are sampled to learn how old the oldest entities are.
 const SAMPLE: usize = 512;
 
 /// Where the last sweep ended.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     shard: usize,
-    slot: u32,
+    way: usize,
 }
 
 /// What one call of [`Cache::sweep`] did.
@@ -36,7 +36,7 @@ struct Cutoffs {
 }
 
 impl Cache {
-    /// Looks at up to `budget` slots, going on where the last call ended, and
+    /// Looks at up to about `budget` places (a table has about two an entity), going on where the last call ended, and
     /// drops entities of which nothing was heard for their kind's `forget_after`
     /// (a report is hearing, and so is a request about them). While the cache is
     /// past fifteen sixteenths of a limit, the longest untouched go as well, so
@@ -52,7 +52,7 @@ impl Cache {
             let end = self.sweep_batch(&mut cursor, &cutoffs, &mut swept);
             if end {
                 cursor.shard = (cursor.shard + 1) % SHARDS;
-                cursor.slot = 0;
+                cursor.way = 0;
                 shards_left -= 1;
             }
         }
@@ -61,27 +61,28 @@ impl Cache {
         swept
     }
 
-    /// Sweeps one batch of slots. Says whether the shard has no more.
+    /// Sweeps one batch of places. Says whether the shard has no more. (A table
+    /// that is rebuilt meanwhile shuffles them; the next round meets what this
+    /// one missed.)
     fn sweep_batch(&self, cursor: &mut Cursor, cutoffs: &Cutoffs, swept: &mut Swept) -> bool {
         let Some(shard) = self.shards.get(cursor.shard) else { return true };
         let mut excess = if cutoffs.eviction.is_some() { self.excess() } else { 0 };
         let mut writer = shard.writer.lock();
-        let end = writer.next.min(cursor.slot.saturating_add(BATCH));
-        for at in cursor.slot..end {
-            let Some((kind, touched)) = shard.slab.slot(at).and_then(|slot| slot.occupied()) else {
-                continue;
-            };
-            let expired = touched < cutoffs.of(kind);
+        let table = shard.table.load();
+        let end = table.ways().min(cursor.way + BATCH);
+        for entry in (cursor.way..end).filter_map(|at| table.entry(at)) {
+            let Some((tag, touched)) = entry.occupied() else { continue };
+            let expired = touched < cutoffs.of(tag.kind());
             let evicted = excess > 0 && cutoffs.eviction.is_some_and(|cutoff| touched <= cutoff);
-            if (expired || evicted) && self.remove(shard, &mut writer, at) {
+            if (expired || evicted) && self.remove(shard, &mut writer, entry) {
                 excess = excess.saturating_sub(1);
                 swept.expired += usize::from(expired);
                 swept.evicted += usize::from(!expired);
             }
         }
-        swept.examined += end.saturating_sub(cursor.slot) as usize;
-        cursor.slot = end;
-        end == writer.next
+        swept.examined += end.saturating_sub(cursor.way);
+        cursor.way = end;
+        end == table.ways()
     }
 
     fn cutoffs(&self, catalog: &Catalog, now: Timestamp) -> Cutoffs {
@@ -117,14 +118,12 @@ impl Cache {
         let a_shard = SAMPLE / SHARDS;
         let mut sample = Vec::with_capacity(SAMPLE);
         for shard in &self.shards {
-            let slots = shard.writer.lock().next;
-            let step = (slots as usize / a_shard).max(1);
+            let table = shard.table.load();
+            let step = (table.ways() / a_shard).max(1);
             sample.extend(
-                // From the middle of each step: low slots tend to be old.
-                (0..slots)
-                    .skip(step / 2)
+                (0..table.ways())
                     .step_by(step)
-                    .filter_map(|at| shard.slab.slot(at)?.occupied())
+                    .filter_map(|at| table.entry(at)?.occupied())
                     .map(|(_, touched)| touched),
             );
         }

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::model::ListKind;
 use crate::model::{
     Entities, Familiar, GeoField, Http, Membership, Owner, PackedSet, Party, PolicyField, Property,
     Type,
 };
-use crate::signals::{Geo, GeoTable, Limits, List, ListKind, OwnedPlace, Secrets};
+use crate::signals::{Geo, GeoTable, Limits, List, OwnedPlace, Secrets};
 
 const NOW: Timestamp = Timestamp::from_millis(1_780_304_400_000);
 const USER: EntityKind = EntityKind(0);

@@ -137,7 +137,9 @@ fn request(args: &Args, path: &Path, snapshot: &Snapshot) -> anyhow::Result<Poli
     let mut diagnostics = Diagnostics::default();
     let only = match snapshot.policies.as_slice() {
         [only] => &*only.name,
-        _ => "session",
+        // As where nothing is configured.
+        _ if snapshot.find("session").is_some() => "session",
+        _ => "",
     };
     let policy = args.policy.as_deref().unwrap_or(only);
     let now = Timestamp::now();

@@ -110,6 +110,7 @@ def main():
     parser.add_argument("--request", help="a framed CheckRequest; by default that of floor_server")
     parser.add_argument("--profile", default="dist")
     parser.add_argument("--ready", type=float, default=60, help="seconds that a server may take to listen")
+    parser.add_argument("--after", action="append", default=[], metavar="COMMAND", help="run once all servers listen: to load users, say")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
@@ -123,6 +124,9 @@ def main():
             for name, command, address in args.server or DEFAULT:
                 servers.append(Server(name, command, address, args.profile))
                 servers[-1].wait(args.ready)
+            for command in args.after:
+                command = re.sub(r"\{bench:(\w+)\}", lambda found: bench(found[1], args.profile), command)
+                subprocess.run(shlex.split(command), cwd=ROOT, check=True)
             for server in servers:
                 # h2load counts HTTP statuses only: see first that the answer is one.
                 subprocess.run([floor, "probe", server.address, args.request], check=True)

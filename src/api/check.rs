@@ -137,6 +137,12 @@ impl EnvoyChecker {
         let mut remove: BumpVec<'_, &str> = BumpVec::new_in(arena);
         let ours = http.headers.iter().filter(|header| is_ours(header));
         remove.extend(ours.map(|header| header.name));
+        // What any rule of the policy may set, the upstream takes as our word: also
+        // where no rule sets it now, a client's own must not stand there.
+        for rule in &decided.policy.rules {
+            let names = rule.obligations.headers.iter().map(|(name, _)| &**name);
+            remove.extend(names.filter(|name| http.header(name).is_some()));
+        }
         let answer = CheckAnswer::Ok { set: &set, remove: &remove, response_headers: &[] };
         encode(&answer, |metadata| write_metadata(decided, decision, metadata), out);
     }
@@ -198,8 +204,14 @@ fn extension<'r>(check: &CheckRequest<'r>, key: &str) -> Option<&'r str> {
     check.context_extensions.iter().find(|(name, _)| *name == key).map(|(_, value)| *value)
 }
 
+/// Also as a server would spell it that reads `_` as `-`.
 fn is_ours(header: &Header<'_>) -> bool {
-    header.name.starts_with(OUR_HEADERS)
+    let name = header.name.as_bytes();
+    name.len() >= OUR_HEADERS.len()
+        && name.iter().zip(OUR_HEADERS.as_bytes()).all(|(found, ours)| match ours {
+            b'-' => matches!(found, b'-' | b'_'),
+            ours => found.eq_ignore_ascii_case(ours),
+        })
 }
 
 /// One of our headers; nothing where it says nothing.

@@ -183,8 +183,8 @@ pub(super) fn canonical_text<'r>(
     canonical: IpAddr,
     arena: &'r Bump,
 ) -> &'r str {
-    // A dotted IPv4 address has one spelling only.
-    if ip.is_ipv4() && ip == canonical {
+    // A dotted IPv4 address has one spelling only, unless a port comes with it.
+    if ip.is_ipv4() && ip == canonical && !written.contains(':') {
         return written;
     }
     bumpalo::format!(in arena, "{}", canonical).into_bump_str()

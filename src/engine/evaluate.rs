@@ -60,7 +60,7 @@ fn evaluate_one<'v>(
     score::score(policy, view, out, trace);
     rules::decide(policy, view, out, trace);
     reason::rank(policy, out);
-    std::mem::swap(&mut out.unknown, &mut trace.unknown);
+    out.unknown.copy(&trace.unknown);
     publish(policy, out, view);
 }
 

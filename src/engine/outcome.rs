@@ -198,6 +198,12 @@ impl SlotSet {
         self.words.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
     }
 
+    /// Becomes equal to `other`, in the memory that it has.
+    pub(super) fn copy(&mut self, other: &Self) {
+        self.words.clear();
+        self.words.extend_from_slice(&other.words);
+    }
+
     pub fn clear(&mut self) {
         self.words.fill(0);
     }

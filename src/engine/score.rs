@@ -176,7 +176,8 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
     }
     let combined = combine(policy.combine, &mut out.terms, &mut out.order);
     let width = policy.range.width();
-    let known = out.factors.iter().any(|f| f.basis == Basis::Live);
+    // What is wholly stale, or composed of nothing known, is no knowledge either.
+    let known = out.factors.iter().any(|f| f.basis == Basis::Live && f.freshness > 0.0);
     if combined.is_none() || !known {
         out.prior = policy.prior - policy.range.min;
         for factor in &mut out.factors {

@@ -15,6 +15,8 @@
 mod fetch;
 mod key;
 mod limits;
+#[cfg(test)]
+mod model_check;
 mod snapshot;
 mod stats;
 mod sweep;
@@ -45,6 +47,15 @@ const SHARDS: usize = 64;
 
 /// Longer ids are refused (bytes).
 pub const MAX_ID: usize = 1024;
+
+/// What tables are made of.
+mod primitives {
+    pub(super) use std::sync::atomic::AtomicU32;
+
+    pub(super) use arc_swap::{ArcSwapAny as Pointer, Guard};
+}
+
+const _: () = assert!(table::BUCKET_BYTES == 64, "a bucket is one cache line");
 
 /// What an entity costs beside its record: its share of a table that is half
 /// full, and the allocator's rounding.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, Familiar, Freshness, Learn, ListKind, PathPattern, Route,
-    RouteProperty, SignalDecl, SignalType, Type, Vocabulary,
+    EntityDecl, EntityKind, ListKind, PathPattern, Route, RouteProperty, SignalDecl, SignalType,
+    Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -218,7 +219,7 @@ impl<'a> Catalogs<'a> {
                     );
                 continue;
             }
-            if let Some(declared) = read_signal(kind, name, &entry, vocabulary, diagnostics) {
+            if let Some(declared) = signal::read(kind, name, &entry, vocabulary, diagnostics) {
                 self.by_name.insert((kind, name), self.signals.len());
                 self.signals.push(declared);
             }
@@ -371,134 +372,4 @@ fn is_name(text: &str) -> bool {
     chars.next().is_some_and(|c| c.is_ascii_lowercase())
         && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !cel::is_reserved(text)
-}
-
-fn read_signal<'a>(
-    kind: EntityKind,
-    name: &str,
-    entry: &Entry<'a>,
-    vocabulary: &Vocabulary,
-    diagnostics: &mut Diagnostics,
-) -> Option<Declared<'a>> {
-    let allowed = [
-        "type",
-        "values",
-        "unit",
-        "description",
-        "fresh_for",
-        "half_life",
-        "observe",
-        "learn",
-        "pii",
-    ];
-    let fields = entry.node.mapping(diagnostics, &allowed)?;
-    let ty = fields
-        .required("type", diagnostics)
-        .and_then(|node| node.one_of(diagnostics, &SignalType::ALL))?;
-    let mut values: Vec<Arc<str>> = Vec::new();
-    match (fields.get("values"), ty) {
-        (Some(node), SignalType::Enum) => {
-            for item in node.items(diagnostics).unwrap_or_default() {
-                let Some(value) = item.string(diagnostics) else { continue };
-                if values.iter().any(|v| **v == *value) {
-                    diagnostics.error(item, format!("{} stands twice", quoted(value)));
-                }
-                values.push(value.into());
-            }
-            if values.is_empty() {
-                diagnostics.error(node, "an enum needs at least one value");
-            }
-        }
-        (Some(node), _) => {
-            diagnostics.error(node, "only an `enum` has `values`");
-        }
-        (None, SignalType::Enum) => {
-            diagnostics.error(entry.node, "an enum needs `values`");
-        }
-        (None, _) => {}
-    }
-    let positive = |key: &str, diagnostics: &mut Diagnostics| {
-        let node = fields.get(key)?;
-        let seconds = node.duration(diagnostics)?;
-        if seconds <= 0.0 {
-            diagnostics.error(node, format!("`{key}` must be above zero"));
-            return None;
-        }
-        Some(seconds)
-    };
-    let freshness = Freshness {
-        fresh_for: positive("fresh_for", diagnostics),
-        half_life: positive("half_life", diagnostics),
-    };
-    if let Some(node) = fields.get("description") {
-        node.string(diagnostics);
-    }
-    let unit = fields.get("unit").and_then(|node| node.string(diagnostics)).map(Arc::from);
-    let pii = fields.get("pii").and_then(|node| node.bool(diagnostics)).unwrap_or(false);
-    let observe = fields
-        .get("observe")
-        .and_then(|node| node.expression(diagnostics).map(|expr| (node, expr)));
-    let learn = fields.get("learn").map(|node| read_learn(node, diagnostics)).unwrap_or_default();
-    let Some(id) = vocabulary.signal(kind, name, ty) else {
-        diagnostics
-            .error(entry.key_place(), format!("more than {} signals", Vocabulary::MAX_SIGNALS));
-        return None;
-    };
-    let decl = SignalDecl {
-        kind,
-        name: name.into(),
-        id,
-        ty,
-        values,
-        unit,
-        freshness,
-        pii,
-        observe: None,
-        learn,
-    };
-    Some(Declared { decl, observe })
-}
-
-/// `learn`: checked whole. Baselines and trends are declared here and answer
-/// "missing" until there is something that learns them.
-fn read_learn(node: Node<'_>, diagnostics: &mut Diagnostics) -> Learn {
-    let mut learn = Learn::default();
-    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar"]) else {
-        return learn;
-    };
-    if let Some(node) = fields.get("baseline")
-        && let Some(fields) = node.mapping(diagnostics, &["half_life"])
-        && let Some(node) = fields.get("half_life")
-    {
-        node.duration(diagnostics);
-    }
-    if let Some(node) = fields.get("trend")
-        && let Some(fields) = node.mapping(diagnostics, &["window"])
-        && let Some(node) = fields.get("window")
-    {
-        node.duration(diagnostics);
-    }
-    if let Some(node) = fields.get("familiar")
-        && let Some(fields) = node.mapping(diagnostics, &["keep", "forget_after"])
-    {
-        let keep = match fields.get("keep") {
-            None => Some(16),
-            Some(node) => match node.count(diagnostics) {
-                Some(keep @ 1..=16) => u8::try_from(keep).ok(),
-                Some(_) => {
-                    diagnostics.error(node, "`keep` is from 1 to 16");
-                    None
-                }
-                None => None,
-            },
-        };
-        let forget_after = match fields.get("forget_after") {
-            None => Some(90.0 * 86_400.0),
-            Some(node) => node.duration(diagnostics),
-        };
-        if let (Some(keep), Some(forget_after)) = (keep, forget_after) {
-            learn.familiar = Some(Familiar { keep, forget_after });
-        }
-    }
-    learn
 }

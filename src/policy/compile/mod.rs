@@ -1,15 +1,23 @@
 //! From documents to a snapshot: every mistake at once, or a whole that can be published.
 
+mod adjustments;
 mod catalog;
 mod curve;
 mod expression;
 mod functions;
+mod learned;
+mod methods;
 mod names;
 mod never;
+mod operators;
 mod rules;
 mod score;
+mod signal;
 mod slots;
 mod trust;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +32,13 @@ use super::source::{Document, DocumentKind, SourceSet};
 use crate::engine::{PolicyId, Snapshot};
 use crate::model::{Catalog, SlotId, Vocabulary};
 
+/// What others can know of a policy before it is compiled.
+#[derive(Debug)]
+struct Composable {
+    id: PolicyId,
+    levels: Arc<[Arc<str>]>,
+}
+
 /// Compiles all documents of a folder. There is a snapshot only where no
 /// diagnostic is an error.
 pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, Diagnostics) {
@@ -32,10 +47,12 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     let catalogs = Catalogs::read(catalog_documents, vocabulary, &mut diagnostics);
 
     let mut heads: Vec<Head<'_>> = Vec::new();
-    let mut names: HashMap<&str, PolicyId> = HashMap::new();
+    let mut names: HashMap<&str, Composable> = HashMap::new();
     for document in policy_documents {
         let Some(head) = trust::head(document, &mut diagnostics) else { continue };
-        if let Some(first) = names.get(head.name).and_then(|id| heads.get(usize::from(id.0))) {
+        if let Some(first) =
+            names.get(head.name).and_then(|known| heads.get(usize::from(known.id.0)))
+        {
             diagnostics
                 .error(&head.place, format!("policy {} stands twice", quoted(head.name)))
                 .also(&first.place, "first here");
@@ -45,7 +62,7 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
             diagnostics.error(&head.place, "too many policies");
             break;
         };
-        names.insert(head.name, PolicyId(id));
+        names.insert(head.name, Composable { id: PolicyId(id), levels: head.level_names() });
         heads.push(head);
     }
 
@@ -82,7 +99,7 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
         lists: catalogs.lists.clone(),
         geo: catalogs.geo.clone(),
         routes: catalogs.routes.clone(),
-        by_name: names.iter().map(|(name, id)| (Arc::from(*name), *id)).collect(),
+        by_name: names.iter().map(|(name, known)| (Arc::from(*name), known.id)).collect(),
         slots: slots.finish(),
         policies: link(policies, &orders, &observed),
     };
@@ -97,7 +114,7 @@ fn split(documents: &[Document]) -> (Vec<&Document>, Vec<&Document>) {
 /// Compiles what requests teach: `observe` must be something that look-up fills.
 fn compile_observations<'a>(
     catalogs: &Catalogs<'a>,
-    names: &HashMap<&'a str, PolicyId>,
+    names: &HashMap<&'a str, Composable>,
     slots: &mut Slots,
     diagnostics: &mut Diagnostics,
 ) -> Vec<crate::model::SignalDecl> {

@@ -240,7 +240,7 @@ impl Expressions<'_, '_> {
             self.error(name, "the name of a policy is a string literal");
             return None;
         };
-        let Some(id) = self.policies.get(text.as_str()).copied() else {
+        let Some(known) = self.policies.get(text.as_str()) else {
             let names: Vec<&str> = self.policies.keys().copied().collect();
             self.error(name, format!("unknown policy {}", quoted(text))).did_you_mean(text, names);
             return None;
@@ -250,12 +250,15 @@ impl Expressions<'_, '_> {
                 .help("there are `score`, `level`, `confidence` and `risk`");
             return None;
         };
+        let (id, levels) = (known.id, known.levels.clone());
         let ty = if *field == PolicyField::Level { Type::Text } else { Type::Number };
         let source = Source::Policy { policy: id.0, field: *field };
         let slot = self.slots.intern(&ast.to_string(), source, ty, false);
         let place = self.place_of(ast.span.clone());
         self.composes.entry(id).or_insert(place);
         self.results.insert((id, *field, slot));
-        Some(self.slot(slot))
+        let mut typed = self.slot(slot);
+        typed.choices = (*field == PolicyField::Level).then_some(levels);
+        Some(typed)
     }
 }

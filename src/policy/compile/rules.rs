@@ -67,7 +67,7 @@ impl<'a> Expressions<'_, 'a> {
 
     fn rule(&mut self, item: Node<'a>, fields: &Fields<'a>, name: Option<&str>) -> Option<Rule> {
         let chosen = match fields.get("decision") {
-            Some(_) => Some(self.chosen(item, fields)?),
+            Some(_) => Some(self.chosen(item, fields)),
             None => {
                 for key in CHOSEN.iter().skip(1) {
                     if let Some(node) = fields.get(key) {
@@ -77,13 +77,16 @@ impl<'a> Expressions<'_, 'a> {
                 None
             }
         };
+        let (decides, failed) = (chosen.is_some(), matches!(chosen, Some(None)));
+        // Goes on with what is wrong, so that all of the rule is checked at once.
+        let chosen = chosen.flatten();
         let decision = chosen.as_ref().map(|c| c.decision);
         let exempt = self.flag(fields, "exempt");
-        if exempt && decision != Some(Decision::Allow) {
+        if exempt && !failed && decision != Some(Decision::Allow) {
             self.diagnostics.error(item, "only a rule that allows can be `exempt`");
         }
         let ignore_confidence = self.flag(fields, "ignore_confidence");
-        if ignore_confidence && decision.is_none() {
+        if ignore_confidence && !decides {
             self.diagnostics.error(item, "`ignore_confidence` needs a `decision`");
         }
         let shadow = match fields.get("mode") {
@@ -93,7 +96,7 @@ impl<'a> Expressions<'_, 'a> {
                 .unwrap_or(false),
         };
         let obligations = self.obligations(fields);
-        if decision.is_none() && !OBLIGATIONS.iter().any(|key| fields.get(key).is_some()) {
+        if !decides && !OBLIGATIONS.iter().any(|key| fields.get(key).is_some()) {
             self.diagnostics.error(
                 item,
                 "the rule does nothing: it has neither a `decision` nor an obligation",
@@ -113,6 +116,9 @@ impl<'a> Expressions<'_, 'a> {
             self.diagnostics
                 .warning(when_node, format!("the condition can be unknown, which {counts} here"))
                 .help(format!("say so with `unknown: {word}`, or ask `known(...)`"));
+        }
+        if failed {
+            return None;
         }
         Some(Rule {
             name: name?.into(),

@@ -53,6 +53,14 @@ pub(super) fn head<'a>(document: &'a Document, diagnostics: &mut Diagnostics) ->
     Some(Head { name, description, place, shadow_of, node: document.root(), fields })
 }
 
+impl Head<'_> {
+    /// The names that `level` can have; what is wrong with them is told elsewhere.
+    pub(super) fn level_names(&self) -> Arc<[Arc<str>]> {
+        let entries = self.fields.get("levels").and_then(|n| n.entries(&mut Diagnostics::new()));
+        entries.unwrap_or_default().iter().map(|entry| Arc::from(entry.key)).collect()
+    }
+}
+
 impl<'a> Expressions<'_, 'a> {
     /// Compiles the policy. Where something is wrong, the diagnostics say so.
     pub(super) fn policy(&mut self, head: &Head<'a>) -> Option<CompiledPolicy> {
@@ -248,7 +256,7 @@ impl<'a> Expressions<'_, 'a> {
     /// Resolves `shadow_of`.
     pub(super) fn shadowed(&mut self, head: &Head<'a>, me: PolicyId) -> Option<PolicyId> {
         let (name, place) = head.shadow_of.as_ref()?;
-        let Some(of) = self.policies.get(name).copied() else {
+        let Some(of) = self.policies.get(name).map(|known| known.id) else {
             let names: Vec<&str> = self.policies.keys().copied().collect();
             self.diagnostics
                 .error(place, format!("unknown policy {}", quoted(name)))

@@ -13,12 +13,11 @@
 //! one sees what was there a moment ago.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use arc_swap::{ArcSwapAny, Guard};
-
 use super::key::Tag;
+// The model checker's own ones when it runs this file: see `model_check`.
+use super::primitives::{AtomicU32, Guard, Pointer};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::record::{Record, Stored};
 
@@ -34,13 +33,13 @@ pub(super) const WAYS: usize = 4;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    records: [ArcSwapAny<Option<Stored>>; WAYS],
+    records: [Pointer<Option<Stored>>; WAYS],
     tags: [AtomicU32; WAYS],
     /// Seconds since the epoch at which the entity was last written or asked for.
     touched: [AtomicU32; WAYS],
 }
 
-const _: () = assert!(size_of::<Bucket>() == 64);
+pub(super) const BUCKET_BYTES: usize = size_of::<Bucket>();
 
 #[derive(Debug)]
 pub(super) struct Table {
@@ -52,7 +51,7 @@ pub(super) struct Table {
 /// One way of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'t> {
-    record: &'t ArcSwapAny<Option<Stored>>,
+    record: &'t Pointer<Option<Stored>>,
     tag: &'t AtomicU32,
     touched: &'t AtomicU32,
 }
@@ -160,7 +159,7 @@ impl Entry<'_> {
 
 /// A shard's table, and what only the shard's writer knows of it.
 #[derive(Debug)]
-pub(super) struct Published(ArcSwapAny<Arc<Table>>);
+pub(super) struct Published(Pointer<Arc<Table>>);
 
 #[derive(Debug, Default)]
 pub(super) struct Filling {
@@ -171,7 +170,7 @@ pub(super) struct Filling {
 
 impl Default for Published {
     fn default() -> Self {
-        Published(ArcSwapAny::new(Arc::new(Table::for_entities(WAYS))))
+        Published(Pointer::new(Arc::new(Table::for_entities(WAYS))))
     }
 }
 
@@ -206,7 +205,7 @@ impl Published {
         record
     }
 
-    fn rebuild(&self, filling: &mut Filling, old: &Table) -> Arc<Table> {
+    pub(super) fn rebuild(&self, filling: &mut Filling, old: &Table) -> Arc<Table> {
         let table = Table::for_entities((filling.live + 1).max(WAYS));
         filling.used = 0;
         for entry in (0..old.ways()).filter_map(|at| old.entry(at)) {

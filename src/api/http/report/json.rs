@@ -43,6 +43,7 @@ struct JsonSignals<'b>(Vec<(Cow<'b, str>, ReportedValue<'b>)>);
 
 /// A text, borrowed where it has no escapes.
 #[derive(DeriveDeserialize)]
+#[serde(transparent)]
 struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
 
 struct JsonValue<'b>(ReportedValue<'b>);

@@ -1,0 +1,154 @@
+//! Policies that are edited while requests pass.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::House;
+use crate::support::PATIENCE;
+use crate::support::client::{Connection, Request, Response};
+use crate::support::envoy::Options;
+use crate::support::plimsoll::command;
+use crate::support::process::run;
+
+/// From the edit to the first answer that follows it.
+const SOON: Duration = Duration::from_secs(1);
+
+impl House {
+    /// Asks until the answer is such, which must be soon after now.
+    fn flips(&self, request: &Request, is_so: impl Fn(&Response) -> bool) {
+        let edited = Instant::now();
+        loop {
+            let answer = self.send(request);
+            let took = edited.elapsed();
+            assert!(took < SOON, "after {took:?} it is still {answer:?}");
+            if is_so(&answer) {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_edit_flips_a_live_request_within_a_second() {
+    let house = House::new();
+    let request = Request::get("/").header("x-risk", "medium");
+    assert_eq!(house.send(&request).status, 401);
+    let lenient = house.plimsoll.text_of("session.yaml").replace("medium: 0.5", "medium: 0.3");
+    house.plimsoll.put("session.yaml", &lenient);
+    house.flips(&request, |answer| answer.status == 200);
+    let strict = lenient.replace("medium: 0.3", "medium: 0.8");
+    house.plimsoll.put("session.yaml", &strict);
+    house.flips(&request, |answer| answer.status == 403);
+}
+
+/// The policy that is shipped, edited as a person would.
+#[test]
+fn so_does_an_edit_of_the_reputation_policy() {
+    let mut settings = crate::identities();
+    settings["default_policy"] = json!("reputation");
+    let house = House::serving("policies", &Options::default(), &settings);
+    let signals = json!({"reports": [{
+        "entity": {"type": "user", "id": "u1"},
+        "signals": {"account_created_at": "2020-01-01T00:00:00Z", "auth_count": 10},
+    }]});
+    let report = Request::post("/v1/signals", signals.to_string());
+    let receipt = house.plimsoll.ask(&report.header("content-type", "application/json")).json();
+    assert_eq!(receipt["accepted"], 2, "{receipt}");
+    let posting = Request::post("/posts", "hello").header("x-login", "u1");
+    assert_eq!(house.send(&posting).status, 200);
+    let withdrawing = Request::post("/withdrawals", "").header("x-login", "u1");
+    assert_eq!(house.send(&withdrawing).status, 403);
+    let text = house.plimsoll.text_of("reputation.yaml");
+    let edited = text.replace("  post: 0.3\n", "  post: 0.6\n");
+    assert_ne!(edited, text);
+    house.plimsoll.put("reputation.yaml", &edited);
+    house.flips(&posting, |answer| answer.status == 403);
+    house.plimsoll.put("reputation.yaml", &text);
+    house.flips(&posting, |answer| answer.status == 200);
+}
+
+#[test]
+fn a_policy_that_is_deleted_shuts_its_routes() {
+    let house = House::new();
+    let request = Request::get("/strict/").header("x-key", "open");
+    assert_eq!(house.send(&request).status, 200);
+    std::fs::remove_file(house.plimsoll.policies().join("strict.yaml")).unwrap();
+    house.flips(&request, |answer| answer.status == 500);
+}
+
+#[test]
+fn reloads_under_load_fail_no_request() {
+    const RELOADS: usize = 20;
+    let house = House::new();
+    let over = AtomicBool::new(false);
+    let request = Request::get("/").header("x-risk", "low");
+    thread::scope(|scope| {
+        let load = || {
+            let mut connection = Connection::to(house.envoy.address);
+            let mut revisions = HashSet::new();
+            let mut requests = 0;
+            while !over.load(Ordering::Relaxed) {
+                let answer = connection.send(&request);
+                revisions.insert(answer.upstream_saw("x-plimsoll-revision").unwrap());
+                requests += 1;
+            }
+            (revisions, requests)
+        };
+        let clients = [scope.spawn(load), scope.spawn(load)];
+        let text = house.plimsoll.text_of("session.yaml");
+        let mut revision = house.send(&request).upstream_saw("x-plimsoll-revision");
+        for edition in 0..RELOADS {
+            house.plimsoll.put("session.yaml", &format!("{text}# Edition {edition}\n"));
+            house.flips(&request, |answer| answer.upstream_saw("x-plimsoll-revision") != revision);
+            revision = house.send(&request).upstream_saw("x-plimsoll-revision");
+        }
+        over.store(true, Ordering::Relaxed);
+        for client in clients {
+            let (revisions, requests) = client.join().unwrap();
+            // The last may be over before this client asks again.
+            assert!(revisions.len() >= RELOADS, "only {} revisions", revisions.len());
+            assert!(requests > 10 * RELOADS, "only {requests} requests");
+        }
+    });
+    let status = house.plimsoll.ask(&Request::get("/status")).json();
+    assert_eq!(status["policy"]["reloads_applied"], RELOADS + 1);
+    assert_eq!(status["policy"]["reloads_refused"], 0);
+}
+
+#[test]
+fn an_edit_with_a_mistake_changes_nothing_and_is_told() {
+    let house = House::new();
+    let request = Request::get("/").header("x-risk", "low");
+    let revision = house.send(&request).upstream_saw("x-plimsoll-revision");
+    let text = house.plimsoll.text_of("session.yaml");
+    let logged = house.plimsoll.process.logged();
+    house.plimsoll.put("session.yaml", &text.replace("user.alarms", "user.alarmz"));
+
+    let entry = house.plimsoll.wait_for("the policies were not published", logged);
+    let entry = entry["message"].as_str().unwrap();
+    assert!(entry.contains("did you mean `user.alarms`"), "{entry}");
+    let mut check = command();
+    check.arg("check").arg(house.plimsoll.policies());
+    let (code, _, told) = run(&mut check, PATIENCE);
+    assert!(!code.success());
+    assert!(entry.contains(told.trim()), "{entry}\nis not what `check` says:\n{told}");
+
+    let status = house.plimsoll.ask(&Request::get("/status")).json();
+    let refused = &status["policy"]["refused"];
+    assert_eq!(refused["text"].as_str().unwrap().trim(), told.trim());
+    assert_eq!(refused["errors"], 1);
+    assert_eq!(status["policy"]["revision"].as_str(), revision.as_deref());
+    let metrics = house.plimsoll.ask(&Request::get("/metrics")).body;
+    assert!(metrics.contains("\nplimsoll_policy_errors 1\n"), "{metrics}");
+    assert_eq!(house.send(&request).upstream_saw("x-plimsoll-revision"), revision);
+
+    house.plimsoll.put("session.yaml", &text.replace("low: 0.105", "low: 0.2"));
+    house
+        .flips(&request, |answer| answer.upstream_saw("x-plimsoll-score").as_deref() == Some("20"));
+    let status = house.plimsoll.ask(&Request::get("/status")).json();
+    assert!(status["policy"]["refused"].is_null(), "{status}");
+}

@@ -9,6 +9,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in files {
         println!("cargo::rerun-if-changed={file}");
     }
+    // `plimsoll demo` has them built in.
+    println!("cargo::rerun-if-changed=policies");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(files)?;
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -1,6 +1,5 @@
 //! What one `ReportStream` costs the thread that serves it, over loopback:
 //! `cargo bench --bench report_stream`. Prints signals a second of CPU time.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::error::Error;
 use std::hint::black_box;
@@ -52,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let front = Front::new(CheckService::new(Arc::new(Nobody), 1024), routes);
     let options = Options { workers: 1, ..Options::default() };
     let server = Listeners::bind(&["127.0.0.1:0".parse()?])?.serve(front, options)?;
-    let address = format!("http://{}", server.addresses()[0]);
+    let address = server.addresses().first().ok_or("no address")?;
+    let address = format!("http://{address}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for round in 0..5 {
         let (before, began) = (served_for(), Instant::now());

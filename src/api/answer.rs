@@ -2,8 +2,6 @@
 //! it protobuf, JSON or a terminal.
 
 mod obligations;
-#[cfg(test)]
-mod tests;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};

@@ -9,14 +9,14 @@ use crate::signals::OwnedValue;
 
 /// A value as JSON has it: times as RFC 3339, durations in seconds. Nothing
 /// where it is missing or where JSON has no such number.
-pub(super) fn of_value(value: Value<'_>) -> Option<Json> {
+pub(crate) fn of_value(value: Value<'_>) -> Option<Json> {
     if let Value::Address(ip) = value {
         return Some(Json::String(ip.to_string()));
     }
     OwnedValue::of(value).and_then(|value| of_owned(&value))
 }
 
-pub(super) fn of_owned(value: &OwnedValue) -> Option<Json> {
+pub(crate) fn of_owned(value: &OwnedValue) -> Option<Json> {
     Some(match value {
         OwnedValue::None => Json::Null,
         OwnedValue::Bool(b) => Json::Bool(*b),
@@ -45,13 +45,13 @@ fn degrees(x: f32) -> Option<Json> {
 /// A number that JSON doesn't have, and where it stood.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{place}`: expected a finite number")]
-pub(super) struct NotFinite {
-    pub(super) place: String,
+pub(crate) struct NotFinite {
+    pub(crate) place: String,
 }
 
 /// Reads a `Struct` that stands at `place`. Its depth is bounded by prost's own
 /// limit of 100 messages within each other.
-pub(super) fn of_struct(read: Option<Struct>, place: &str) -> Result<Map<String, Json>, NotFinite> {
+pub(crate) fn of_struct(read: Option<Struct>, place: &str) -> Result<Map<String, Json>, NotFinite> {
     let fields = read.unwrap_or_default().fields;
     fields
         .into_iter()
@@ -62,7 +62,7 @@ pub(super) fn of_struct(read: Option<Struct>, place: &str) -> Result<Map<String,
         .collect()
 }
 
-fn of_wire(value: Wire, place: &dyn Fn() -> String) -> Result<Json, NotFinite> {
+pub(crate) fn of_wire(value: Wire, place: &dyn Fn() -> String) -> Result<Json, NotFinite> {
     Ok(match value.kind {
         None | Some(Kind::NullValue(_)) => Json::Null,
         Some(Kind::BoolValue(b)) => Json::Bool(b),
@@ -79,11 +79,11 @@ fn of_wire(value: Wire, place: &dyn Fn() -> String) -> Result<Json, NotFinite> {
     })
 }
 
-pub(super) fn to_struct(map: Map<String, Json>) -> Struct {
+pub(crate) fn to_struct(map: Map<String, Json>) -> Struct {
     Struct { fields: map.into_iter().map(|(key, value)| (key, to_wire(value))).collect() }
 }
 
-pub(super) fn to_wire(value: Json) -> Wire {
+pub(crate) fn to_wire(value: Json) -> Wire {
     let kind = match value {
         Json::Null => Kind::NullValue(NullValue::NullValue.into()),
         Json::Bool(b) => Kind::BoolValue(b),

@@ -9,7 +9,7 @@ pub mod health;
 pub mod http;
 pub mod id;
 pub mod identity;
-mod json;
+pub(crate) mod json;
 pub mod path;
 pub mod pdp;
 mod problem;

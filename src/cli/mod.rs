@@ -1,7 +1,13 @@
 //! The command line.
 
+mod bench;
 mod check;
+mod client;
+mod demo;
+mod explain;
 mod serve;
+mod signals;
+mod style;
 mod test;
 
 use std::path::PathBuf;
@@ -19,10 +25,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Sends load to a server and measures it
+    Bench(bench::Args),
     /// Checks a policy folder and tells everything that is wrong with it
     Check(check::Args),
+    /// Starts a server and plays a story of five chapters on it
+    Demo(demo::Args),
+    /// Explains one decision, factor by factor
+    Explain(explain::Args),
     /// Serves decisions
     Serve(serve::Args),
+    /// Reports, shows and forgets signals of a running server
+    Signals(signals::Args),
     /// Runs the policy tests of a folder
     Test(test::Args),
 }
@@ -38,8 +52,12 @@ struct PolicyFolder {
 /// Runs a command. What goes wrong is told on standard error.
 pub fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
+        Command::Bench(args) => bench::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Signals(args) => signals::run(&args),
         Command::Test(args) => test::run(&args),
     };
     match done {
@@ -49,14 +67,4 @@ pub fn run(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Colours, shown where a terminal can show them.
-mod style {
-    use anstyle::{AnsiColor, Reset, Style};
-
-    pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-    pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
-    pub(super) const FAINT: Style = Style::new().dimmed();
-    pub(super) const PLAIN: Reset = Reset;
 }

@@ -9,10 +9,11 @@ use crate::engine::{PolicyId, Snapshot};
 use crate::model::{Timestamp, suggest};
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
 use crate::policy::source::{Document, DocumentKind, Node, SourceSet};
+use crate::signals::Loaded;
 
 pub use expect::{Expectation, Mismatch};
 pub use given::Given;
-pub use run::{TestResult, run};
+pub use run::{TestResult, decide, run};
 
 /// One test, read and checked.
 #[derive(Debug)]
@@ -78,6 +79,48 @@ fn read_document(
     }
 }
 
+/// Reads one request with what is given, as an entry of a PolicyTest has them:
+/// what `explain` is asked. Without a `now` of its own it is asked at `now`; what
+/// it expects doesn't matter. `policy` stands in for a policy that it doesn't name.
+pub fn read_request(
+    document: &Document,
+    policy: &str,
+    now: Timestamp,
+    snapshot: &Snapshot,
+    diagnostics: &mut Diagnostics,
+) -> Option<PolicyTest> {
+    let allowed = ["name", "policy", "now", "signals", "given", "request", "expect"];
+    let fields = document.root().mapping(diagnostics, &allowed)?;
+    let place = document.root().place();
+    let now = fields.get("now").and_then(|node| node.timestamp(diagnostics)).unwrap_or(now);
+    let given = Given::read(&fields, now, snapshot, diagnostics)?;
+    let asked = given.question.policy.as_str();
+    let policy = match fields.get("policy") {
+        Some(node) => find_policy(node, snapshot, diagnostics)?,
+        None => {
+            let name = if asked.is_empty() { policy } else { asked };
+            let found = snapshot.find(name);
+            if name.is_empty() {
+                let error = diagnostics.error(&place, "the request names no policy");
+                error.help("add `policy: NAME`");
+            } else if found.is_none() {
+                unknown_policy(&place, name, snapshot, diagnostics);
+            }
+            found?
+        }
+    };
+    let name = fields.get("name").and_then(|node| node.string(diagnostics)).unwrap_or_default();
+    let expect = Expectation::default();
+    Some(PolicyTest { name: name.to_owned(), policy, place, now, given, expect })
+}
+
+impl PolicyTest {
+    /// Lists and geo data that it doesn't give itself are those of `loaded`.
+    pub fn fill_feeds(&mut self, loaded: &Loaded) {
+        self.given.loaded.fill_from(loaded);
+    }
+}
+
 fn find_policy(
     node: Node<'_>,
     snapshot: &Snapshot,
@@ -86,13 +129,17 @@ fn find_policy(
     let name = node.string(diagnostics)?;
     let found = snapshot.find(name);
     if found.is_none() {
-        let near = suggest(name, snapshot.by_name.keys().map(|n| &**n)).map(str::to_owned);
-        let error = diagnostics.error(node, format!("unknown policy {}", quoted(name)));
-        if let Some(near) = near {
-            error.help(format!("did you mean `{near}`?"));
-        }
+        unknown_policy(&node.place(), name, snapshot, diagnostics);
     }
     found
+}
+
+fn unknown_policy(place: &Place, name: &str, snapshot: &Snapshot, diagnostics: &mut Diagnostics) {
+    let near = suggest(name, snapshot.by_name.keys().map(|n| &**n)).map(str::to_owned);
+    let error = diagnostics.error(place, format!("unknown policy {}", quoted(name)));
+    if let Some(near) = near {
+        error.help(format!("did you mean `{near}`?"));
+    }
 }
 
 #[cfg(test)]

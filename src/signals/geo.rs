@@ -15,12 +15,12 @@ use super::lists::parse_prefix;
 use crate::model::{GeoField, Value};
 
 /// Where geo answers come from.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Geo {
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Source {
     Files { city: Option<Arc<GeoFile>>, asn: Option<Arc<GeoFile>> },
     Table(GeoTable),
@@ -73,6 +73,14 @@ impl<'g> Place<'g> {
 impl Geo {
     pub fn table(table: GeoTable) -> Self {
         Geo { source: Source::Table(table) }
+    }
+
+    /// Whether it knows nothing of any address.
+    pub fn is_empty(&self) -> bool {
+        match &self.source {
+            Source::Files { city, asn } => city.is_none() && asn.is_none(),
+            Source::Table(table) => table.0.is_empty(),
+        }
     }
 
     pub(super) fn set_city(&mut self, file: Arc<GeoFile>) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::MAX_NODES;
 use super::node::{Fields, Node};
 use super::values::{self, Yaml};
-use crate::policy::diagnostic::{Diagnostics, SourceFile, quoted, suggest};
+use crate::policy::diagnostic::{Diagnostics, Place, SourceFile, quoted, suggest};
 
 const API_VERSION: &str = "plimsoll/v1";
 
@@ -25,6 +26,18 @@ pub struct Document {
 }
 
 impl Document {
+    /// A file that need not say what it is: its one mapping, as if a policy test.
+    pub fn plain(file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -> Option<Self> {
+        let mut budget = MAX_NODES;
+        let mut documents = values::read(file, &mut budget, diagnostics);
+        if documents.len() != 1 && !diagnostics.has_errors() {
+            let found = format!("expected one mapping, found {} documents", documents.len());
+            diagnostics.error(Place::start_of(file), found);
+        }
+        let yaml = documents.pop()?;
+        Some(Document { kind: DocumentKind::PolicyTest, file: Arc::clone(file), yaml })
+    }
+
     /// The whole document; always a mapping.
     pub fn root(&self) -> Node<'_> {
         Node::new(&self.yaml, &self.file)

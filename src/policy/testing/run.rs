@@ -7,6 +7,8 @@ use bumpalo::Bump;
 use super::PolicyTest;
 use super::expect::Mismatch;
 use super::given::{Given, GivenPolicy};
+use crate::api::id::DecisionId;
+use crate::api::pdp::Decided;
 use crate::api::resource;
 use crate::engine::{Evaluation, Snapshot, evaluate};
 use crate::model::{PolicyField, Reading, SlotId, Source, Value, View, Vocabulary};
@@ -31,6 +33,22 @@ pub fn run(
     snapshot: &Snapshot,
     vocabulary: &Vocabulary,
 ) -> Result<TestResult, String> {
+    decide(test, snapshot, vocabulary, |decided| TestResult {
+        mismatches: test.expect.compare(snapshot, test.policy, decided.outcome),
+        score: decided.outcome.score,
+    })
+}
+
+/// Decides what a test asks, and hands the decision to `of`.
+///
+/// # Errors
+/// Why it could not be decided.
+pub fn decide<R>(
+    test: &PolicyTest,
+    snapshot: &Snapshot,
+    vocabulary: &Vocabulary,
+    of: impl FnOnce(&Decided<'_, '_>) -> R,
+) -> Result<R, String> {
     let secrets = Secrets::random().map_err(|why| format!("no randomness: {why}"))?;
     let cache = Cache::new(Limits::default(), secrets);
     let given = &test.given;
@@ -60,8 +78,15 @@ pub fn run(
     let mut evaluation = Evaluation::new();
     evaluate(snapshot, test.policy, &mut view, &mut evaluation);
     let outcome = evaluation.outcome(test.policy).ok_or("nothing was evaluated")?;
-    let mismatches = test.expect.compare(snapshot, test.policy, outcome);
-    Ok(TestResult { mismatches, score: outcome.score })
+    Ok(of(&Decided {
+        id: DecisionId::new(test.now),
+        snapshot,
+        policy,
+        policy_id: test.policy,
+        view: &view,
+        outcome,
+        evaluation: &evaluation,
+    }))
 }
 
 /// Puts the given signals into the cache by the way that all reports take.

@@ -45,6 +45,21 @@ impl Loaded {
         Loaded { lists, geo }
     }
 
+    /// Takes from `other` what it doesn't have itself.
+    pub fn fill_from(&mut self, other: &Loaded) {
+        if self.lists.len() < other.lists.len() {
+            self.lists.resize(other.lists.len(), None);
+        }
+        for (list, other) in self.lists.iter_mut().zip(&other.lists) {
+            if list.is_none() {
+                list.clone_from(other);
+            }
+        }
+        if self.geo.is_empty() {
+            self.geo = other.geo.clone();
+        }
+    }
+
     /// Whether the value is in the list; missing while the list was never loaded.
     pub fn listed(&self, list: u16, value: Value<'_>) -> Value<'static> {
         match self.lists.get(usize::from(list)) {

@@ -4,7 +4,6 @@
 //! plain recursive match. Truth is three-valued: a comparison with what is not
 //! known is not known (`Value::Missing`), and `&&`, `||`, `!` follow Kleene.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -128,7 +127,8 @@ pub enum TextTest {
 /// A literal list, built once.
 #[derive(Debug, Default)]
 pub struct LiteralSet {
-    pub texts: HashSet<Arc<str>>,
+    /// Sorted.
+    pub texts: Vec<Arc<str>>,
     /// Few, so compared one by one.
     pub numbers: Vec<f64>,
     pub bools: Vec<bool>,
@@ -402,7 +402,9 @@ fn local<'v>(
 impl LiteralSet {
     fn contains<'v>(&self, value: Value<'_>) -> Value<'v> {
         match value {
-            Value::Text(text) => Value::Bool(self.texts.contains(text)),
+            Value::Text(text) => {
+                Value::Bool(self.texts.binary_search_by(|t| (**t).cmp(text)).is_ok())
+            }
             Value::Number(x) => Value::Bool(self.numbers.contains(&x)),
             Value::Bool(b) => Value::Bool(self.bools.contains(&b)),
             Value::None => Value::Bool(false),

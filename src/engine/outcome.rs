@@ -101,6 +101,8 @@ pub struct DimensionOutcome {
     pub present: bool,
     /// The sub-score's contribution to the score, in units of the score.
     pub contribution: f64,
+    /// Of the factors that have a value.
+    pub(super) weight: f64,
 }
 
 /// Whether a condition held.

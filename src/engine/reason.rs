@@ -76,7 +76,12 @@ pub(super) fn rank(policy: &Policy, out: &mut Outcome) {
 }
 
 fn insert(out: &mut Outcome, new: Ranked, least: f64) {
-    if new.cost.is_nan() || new.cost <= least {
+    // Most factors cost less than the four that are kept already.
+    let enough = match out.reasons.last() {
+        Some(last) if out.reasons.is_full() => last.cost,
+        _ => least,
+    };
+    if new.cost.is_nan() || new.cost <= enough {
         return;
     }
     let place = out.reasons.iter().position(|r| new.cost > r.cost).unwrap_or(out.reasons.len());

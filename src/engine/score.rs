@@ -3,16 +3,13 @@
 use super::combine::{Term, combine};
 use super::expr::{Scope, Trace, TriState};
 use super::outcome::{AdjustmentOutcome, Basis, DimensionOutcome, FactorOutcome, Matched, Outcome};
-use super::snapshot::{Adjust, Adjustment, Missing, OnUnknown, Policy};
+use super::snapshot::{Adjust, Adjustment, Dimension, Missing, OnUnknown, Policy};
 use crate::model::{Combine, Direction, Value, View};
 
 /// Scores the view: fills the outcome's factors, dimensions, adjustments, score,
 /// level and confidence.
 pub(super) fn score<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
     read_factors(policy, view, out, trace);
-    for at in 0..policy.dimensions.len() {
-        combine_factors(policy, at, out);
-    }
     out.adjustments.resize(policy.adjustments.len(), AdjustmentOutcome::default());
     for (at, adjustment) in policy.adjustments.iter().enumerate() {
         if adjustment.dimension.is_some() {
@@ -41,54 +38,68 @@ pub(super) fn score<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, 
 }
 
 /// Evaluates every factor: c, what it rests on, and the confidence that all of
-/// them together give.
+/// them together give. Weighted sums are added up on the way.
 fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
     let mut confidence = 0.0;
-    for factor in &policy.factors {
-        trace.freshness = 1.0;
-        let value = factor.value.eval(Scope { view, policy, progress: out }, trace);
-        let live = factor.curve.apply(value, view.now);
-        let (c, basis) = match (live, factor.missing) {
-            (Some(c), _) => {
+    for dimension in &policy.dimensions {
+        let (mut weight, mut sum) = (0.0, 0.0);
+        let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
+        for factor in members {
+            trace.freshness = 1.0;
+            let value = factor.value.eval(Scope { view, policy, progress: out }, trace);
+            let mut outcome = FactorOutcome::default();
+            if let Some(c) = factor.curve.apply(value, view.now) {
                 confidence += factor.share * trace.freshness;
-                (Some(c), Basis::Live)
+                outcome.c = Some(c);
+                outcome.basis = Basis::Live;
+                outcome.freshness = trace.freshness;
+            } else if let Missing::As(c) = factor.missing {
+                outcome.c = Some(c);
+                outcome.basis = Basis::Assumed;
             }
-            (None, Missing::As(c)) => (Some(c), Basis::Assumed),
-            (None, Missing::Skip) => (None, Basis::Skipped),
+            if let Some(c) = outcome.c {
+                weight += factor.weight;
+                sum += factor.weight * c;
+            }
+            out.factors.push(outcome);
+        }
+        let combined = match dimension.combine {
+            Combine::WeightedSum => (weight > 0.0).then(|| sum / weight),
+            _ => combine_factors(policy, dimension, out),
         };
-        let freshness = if basis == Basis::Live { trace.freshness } else { 0.0 };
-        out.factors.push(FactorOutcome { c, basis, freshness, contribution: 0.0, cost: 0.0 });
+        out.dimensions.push(DimensionOutcome {
+            score: policy.range.at(combined.unwrap_or(policy.direction.worst())),
+            present: combined.is_some(),
+            contribution: 0.0,
+            weight,
+        });
     }
     out.confidence = confidence.clamp(0.0, 1.0);
 }
 
-/// Combines the factors of one dimension. Until the dimensions are combined, a
-/// factor's contribution is its part of the sub-score, in [0, 1].
-fn combine_factors(policy: &Policy, at: usize, out: &mut Outcome) {
-    let Some(dimension) = policy.dimensions.get(at) else { return };
-    let members = dimension.first..dimension.last;
+/// Combines the factors of one dimension in a mode that doesn't add. Until the
+/// dimensions are combined, a factor's contribution is its part of the
+/// sub-score, in [0, 1].
+fn combine_factors(policy: &Policy, dimension: &Dimension, out: &mut Outcome) -> Option<f64> {
+    let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
+    let outcomes = out.factors.get_mut(dimension.first..).unwrap_or_default();
     out.terms.clear();
-    for (factor, outcome) in policy.factors.iter().zip(&out.factors).skip(members.start) {
-        if out.terms.len() == members.len() {
-            break;
-        }
-        out.terms.push(Term { c: outcome.c, weight: factor.weight, part: 0.0 });
-    }
+    out.terms.extend(members.iter().zip(outcomes.iter()).map(|(factor, outcome)| Term {
+        c: outcome.c,
+        weight: factor.weight,
+        part: 0.0,
+    }));
     let combined = combine(dimension.combine, &mut out.terms, &mut out.order);
-    let weight: f64 = live_weight(&out.terms);
-    for (outcome, term) in out.factors.iter_mut().skip(members.start).zip(&out.terms) {
+    let weight = live_weight(&out.terms);
+    for (outcome, term) in outcomes.iter_mut().zip(&out.terms) {
         outcome.contribution = term.part;
         outcome.cost = cost(policy.direction, dimension.combine, term, combined, weight);
     }
     // The smallest of a `min` is the whole loss; of equals, the first.
     if dimension.combine == Combine::Min && policy.direction == Direction::Trust {
-        keep_first_cost(&out.terms, combined, &mut out.factors, members.start);
+        keep_first_cost(&out.terms, combined, outcomes);
     }
-    out.dimensions.push(DimensionOutcome {
-        score: policy.range.at(combined.unwrap_or(policy.direction.worst())),
-        present: combined.is_some(),
-        contribution: 0.0,
-    });
+    combined
 }
 
 fn live_weight(terms: &[Term]) -> f64 {
@@ -124,14 +135,9 @@ fn cost(
     }
 }
 
-fn keep_first_cost(
-    terms: &[Term],
-    combined: Option<f64>,
-    factors: &mut [FactorOutcome],
-    first: usize,
-) {
+fn keep_first_cost(terms: &[Term], combined: Option<f64>, factors: &mut [FactorOutcome]) {
     let mut found = false;
-    for (factor, term) in factors.iter_mut().skip(first).zip(terms) {
+    for (factor, term) in factors.iter_mut().zip(terms) {
         let least = term.c.is_some() && term.c == combined && !found;
         if least {
             found = true;
@@ -180,9 +186,8 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
     let known = out.factors.iter().any(|f| f.basis == Basis::Live && f.freshness > 0.0);
     if combined.is_none() || !known {
         out.prior = policy.prior - policy.range.min;
-        for factor in &mut out.factors {
-            factor.contribution = 0.0;
-            factor.cost *= width;
+        for (at, dimension) in policy.dimensions.iter().enumerate() {
+            attribute(policy, dimension, at, out, 0.0, width);
         }
         for adjustment in &mut out.adjustments {
             adjustment.contribution = 0.0;
@@ -205,10 +210,7 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
             Combine::WeightedSum => share,
             _ => cost_share(policy.direction, policy.combine, &term, combined, weight),
         };
-        for factor in out.factors.iter_mut().take(dimension.last).skip(dimension.first) {
-            factor.contribution *= share * width;
-            factor.cost *= worth * width;
-        }
+        attribute(policy, dimension, at, out, share * width, worth * width);
         for (adjustment, outcome) in policy.adjustments.iter().zip(&mut out.adjustments) {
             if adjustment.dimension == Some(at) {
                 outcome.contribution *= share * width;
@@ -217,6 +219,37 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
         if let Some(outcome) = out.dimensions.get_mut(at) {
             outcome.contribution = term.part * width;
         }
+    }
+}
+
+/// Scales a dimension's factors to units of the score: `share` is what the whole
+/// sub-score counts for, `worth` what its whole loss costs.
+fn attribute(
+    policy: &Policy,
+    dimension: &Dimension,
+    at: usize,
+    out: &mut Outcome,
+    share: f64,
+    worth: f64,
+) {
+    let outcomes = out.factors.get_mut(dimension.first..dimension.last).unwrap_or_default();
+    if dimension.combine != Combine::WeightedSum {
+        for outcome in outcomes {
+            outcome.contribution *= share;
+            outcome.cost *= worth;
+        }
+        return;
+    }
+    let weight = out.dimensions.get(at).map_or(1.0, |d| d.weight);
+    let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
+    let (share, worth) = (share / weight, worth / weight);
+    for (outcome, factor) in outcomes.iter_mut().zip(members) {
+        let Some(c) = outcome.c else { continue };
+        outcome.contribution = factor.weight * c * share;
+        outcome.cost = match policy.direction {
+            Direction::Trust => factor.weight * (1.0 - c) * worth,
+            Direction::Risk => factor.weight * c * worth,
+        };
     }
 }
 

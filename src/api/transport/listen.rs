@@ -52,7 +52,7 @@ impl fmt::Display for Listen {
 
 /// An address that couldn't be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("can't listen on {address}: {source}")]
+#[error("can't listen on {address}")]
 pub struct BindError {
     pub address: Listen,
     pub source: io::Error,

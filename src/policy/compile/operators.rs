@@ -186,7 +186,7 @@ impl Expressions<'_, '_> {
                     let text: Arc<str> = text.as_str().into();
                     let literal = Typed::new(Expr::Text(text.clone()), Type::Text, false);
                     self.check_choice(item, &literal, value.choices.as_deref());
-                    set.texts.insert(text);
+                    set.texts.push(text);
                     Type::Text
                 }
                 ExprKind::Number(x) => {
@@ -212,6 +212,7 @@ impl Expressions<'_, '_> {
                 return None;
             }
         }
+        set.texts.sort();
         let expr = Expr::InLiteral { value: value.expr.into(), set };
         Some(Typed::new(expr, Type::Bool, value.can_be_missing))
     }

@@ -28,10 +28,21 @@ lint: toolchain ## Format, lints and documentation, with warnings as errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 .PHONY: bench
-bench: toolchain ## Compares the server's CPU time a check with that of others
-	@scripts/need h2load=nghttp2-client
-	$(CARGO) build --locked --profile dist --bins --bench floor_server --bench wire_server
-	python3 benches/compare.py
+bench: toolchain ## Server CPU a check, against a handler that does nothing
+	@scripts/need h2load=nghttp2-client python3=python3
+	$(CARGO) build --locked --profile dist --bins --bench floor_server --bench load
+	python3 benches/compare.py \
+	    --server floor '{bench:floor_server} serve 127.0.0.1:9291' 127.0.0.1:9291 \
+	    --server plimsoll 'target/dist/plimsoll serve --config benches/plimsoll.yaml' 127.0.0.1:9191 \
+	    --after '{bench:load} 127.0.0.1:9191 1000000'
+
+.PHONY: bench-instructions
+bench-instructions: toolchain ## Instructions of one evaluation, counted by valgrind
+	@scripts/need valgrind=valgrind
+	bench=$$($(CARGO) bench --locked --bench evaluate --no-run --message-format json \
+	    | sed -n 's/.*"executable":"\([^"]*evaluate-[^"]*\)".*/\1/p') && \
+	valgrind --tool=callgrind --callgrind-out-file=target/callgrind.out \
+	    --toggle-collect='*measured_evaluate*' "$$bench" --count
 
 .PHONY: fuzz
 fuzz: toolchain target/tools/bin/cargo-fuzz ## Fuzzes every target for FUZZ_SECONDS

@@ -128,7 +128,7 @@ fn what_differs_is_told() {
             "obligations.review: false is not true",
         ]
     );
-    assert!(found[1][0].contains("expected a number"), "{found:?}");
+    assert!(found[1][0].contains("expected number, got string"), "{found:?}");
 }
 
 #[test]

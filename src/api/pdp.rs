@@ -95,7 +95,20 @@ pub struct Decided<'a, 'v> {
     pub evaluation: &'a Evaluation,
 }
 
-impl<'v> Decided<'_, 'v> {
+impl<'a, 'v> Decided<'a, 'v> {
+    /// What `evaluation` came to under the policy, with an id of its own; nothing
+    /// where it did not evaluate that policy.
+    pub fn of(
+        snapshot: &'v Snapshot,
+        policy_id: PolicyId,
+        view: &'a View<'v>,
+        evaluation: &'a Evaluation,
+    ) -> Option<Self> {
+        let (policy, outcome) = (snapshot.policy(policy_id)?, evaluation.outcome(policy_id)?);
+        let id = DecisionId::new(view.now);
+        Some(Decided { id, snapshot, policy, policy_id, view, outcome, evaluation })
+    }
+
     /// Evaluates an expression of the policy that decided: an obligation's header, say.
     pub fn eval(&self, expr: &'v Expr) -> Value<'v> {
         let scope = Scope { view: self.view, policy: self.policy, progress: self.outcome };
@@ -205,15 +218,13 @@ impl Pdp {
 
         with_evaluation(|evaluation| {
             evaluate(snapshot, policy_id, &mut view, evaluation);
-            let outcome = evaluation.outcome(policy_id).ok_or(Unanswered::NoPolicy)?;
-            let id = DecisionId::new(request.now);
-            let decided =
-                Decided { id, snapshot, policy, policy_id, view: &view, outcome, evaluation };
+            let decided = Decided::of(snapshot, policy_id, &view, evaluation);
+            let decided = decided.ok_or(Unanswered::NoPolicy)?;
             let answer = encode(&decided);
             self.observe(published, request, &decided);
             if let Some(metrics) = published.metrics.get(at) {
                 let unknown = missed.unknown.iter().count() as u64;
-                metrics.record(policy, outcome, unknown, began.elapsed());
+                metrics.record(policy, decided.outcome, unknown, began.elapsed());
             }
             Ok(answer)
         })

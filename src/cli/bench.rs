@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = call::Service::Check)]
     service: call::Service,
     /// The policy that decides; left out, the server's default
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     policy: String,
     /// How many users ask, each time one at random: u-0000000000, u-0000000001, ...
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..10_000_000_000))]
@@ -48,8 +48,8 @@ pub(super) struct Args {
     /// How many requests in all, in place of a duration
     #[arg(long, value_name = "N", conflicts_with = "duration")]
     requests: Option<u64>,
-    /// Requests a second, sent whether answers come or not; latencies count from
-    /// when a request was due. Left out, each answer makes room for the next
+    /// Requests a second, as far as the streams suffice; latencies count from when
+    /// a request was due. Left out, each answer makes room for the next request
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
     /// Threads that generate load

@@ -82,17 +82,20 @@ async fn tell(
         let result = player.play(story::story(jiff::Timestamp::now()), pace).await;
         result.inspect(|steps| show::summary(steps))
     };
+    // One for the whole time: between two, a signal would be lost.
+    let stop = stopped();
+    tokio::pin!(stop);
     let steps = tokio::select! {
         steps = story => steps?,
         // Nobody has seen that it goes as told.
-        _ = stopped() => return Ok(ExitCode::FAILURE),
+        _ = &mut stop => return Ok(ExitCode::FAILURE),
     };
     let as_told = steps.iter().all(|step| step.as_told());
     if args.once {
         return Ok(if as_told { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     show::hints(&grpc, &http, folder.path());
-    stopped().await?;
+    stop.await?;
     anstream::println!("{}stopping{}", style::FAINT, style::PLAIN);
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use self::shape::Shape;
 use super::check::{Checked, check, show};
+use super::style;
 use crate::api::answer::Answer;
 use crate::engine::Snapshot;
 use crate::model::{Timestamp, suggest};
@@ -70,9 +71,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, None, _) => anyhow::bail!("say what to explain: --test or --request"),
     };
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&answer)?);
+        style::print(&format!("{}\n", serde_json::to_string_pretty(&answer)?))?;
     } else {
-        anstream::print!("{}", draw::draw(&answer, &shape));
+        style::print(&draw::draw(&answer, &shape))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,7 +137,9 @@ fn request(args: &Args, path: &Path, snapshot: &Snapshot) -> anyhow::Result<Poli
     let mut diagnostics = Diagnostics::default();
     let only = match snapshot.policies.as_slice() {
         [only] => &*only.name,
-        _ => "session",
+        // As where nothing is configured.
+        _ if snapshot.find("session").is_some() => "session",
+        _ => "",
     };
     let policy = args.policy.as_deref().unwrap_or(only);
     let now = Timestamp::now();

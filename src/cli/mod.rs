@@ -29,7 +29,7 @@ enum Command {
     Bench(bench::Args),
     /// Checks a policy folder and tells everything that is wrong with it
     Check(check::Args),
-    /// Starts a server and plays a story on it: five people, decision by decision
+    /// Starts a server and plays a story of five chapters on it
     Demo(demo::Args),
     /// Explains one decision, factor by factor
     Explain(explain::Args),

@@ -145,7 +145,8 @@ impl<'a> Told<'a> {
             );
         }
         for (name, why) in &self.rejected {
-            let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+            // Most reasons name their signal themselves.
+            let name = if why.contains(name) { String::new() } else { format!("{name}: ") };
             anstream::println!("{bad}rejected{plain}  {entity}: {name}{why}");
         }
     }
@@ -186,10 +187,10 @@ fn get(of: &Of) -> anyhow::Result<ExitCode> {
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
     let now = jiff::Timestamp::now();
     let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0).min(40);
-    let (names, values) = (width(|r| r.0.len()), width(|r| r.1.to_string().len()));
+    let (names, values) = (width(|r| r.0.len()), width(|r| style::value(&r.1).len()));
     anstream::println!("{bold}{}{plain}", of.name());
     for (name, value, at) in &rows {
-        let (value, at) = (value.to_string(), at.map(|at| observed(at, now)).unwrap_or_default());
+        let (value, at) = (style::value(value), at.map(|at| observed(at, now)).unwrap_or_default());
         anstream::println!("  {name:<names$}  {value:<values$}  {faint}{at}{plain}");
     }
     Ok(ExitCode::SUCCESS)

@@ -162,6 +162,20 @@ pub struct Scope<'a, 'v> {
     pub progress: &'a Outcome,
 }
 
+impl Trace {
+    /// Reads a slot, and notes what there is to note of it.
+    #[inline]
+    pub(super) fn read<'v>(&mut self, view: &View<'v>, slot: SlotId) -> Value<'v> {
+        let reading = view.read(slot);
+        if !reading.value.is_missing() {
+            self.freshness = self.freshness.min(reading.freshness);
+        } else if !self.muted {
+            self.unknown.insert(slot);
+        }
+        reading.value
+    }
+}
+
 impl Expr {
     /// The condition's truth.
     pub fn test(&self, scope: Scope<'_, '_>, trace: &mut Trace) -> TriState {
@@ -183,17 +197,7 @@ impl Expr {
             Expr::Duration(seconds) => Value::Duration(*seconds),
             Expr::Null => Value::None,
             Expr::Now => Value::Timestamp(scope.view.now),
-            Expr::Slot(slot) => {
-                let reading = scope.view.read(*slot);
-                if reading.value.is_missing() {
-                    if !trace.muted {
-                        trace.unknown.insert(*slot);
-                    }
-                } else {
-                    trace.freshness = trace.freshness.min(reading.freshness);
-                }
-                reading.value
-            }
+            Expr::Slot(slot) => trace.read(scope.view, *slot),
             Expr::Known(of) => {
                 let outer = std::mem::replace(&mut trace.muted, true);
                 let known = !of.eval(scope, trace).is_missing();

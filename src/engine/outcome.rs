@@ -43,6 +43,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing decided yet: what factors see.
+    pub(super) const NOTHING: Self = Outcome {
+        policy: None,
+        score: 0.0,
+        level: 0,
+        confidence: 0.0,
+        prior: 0.0,
+        factors: Vec::new(),
+        dimensions: Vec::new(),
+        adjustments: Vec::new(),
+        rules: Vec::new(),
+        decision: None,
+        decided_by: DecidedBy::Default,
+        limits_not_enforced: false,
+        review: false,
+        revoke_session: false,
+        incident: None,
+        shadow_decision: None,
+        reasons: ArrayVec::new_const(),
+        unknown: SlotSet { words: Vec::new() },
+        terms: Vec::new(),
+        order: Vec::new(),
+    };
+
     /// Empties it for `policy`, keeping what is allocated.
     pub(super) fn reset(&mut self, id: PolicyId, policy: &Policy) {
         self.policy = Some(id);

@@ -56,41 +56,43 @@ impl Template {
 
 /// Ranks what costs trust, costliest first, at most four; of equals the first in the document.
 pub(super) fn rank(policy: &Policy, out: &mut Outcome) {
-    let least = policy.range.width() * 1e-9;
+    let mut best = Best::new(policy.range.width() * 1e-9);
+    for (at, factor) in out.factors.iter().enumerate() {
+        best.offer(factor.cost, Subject::Factor(at));
+    }
+    for (at, adjustment) in out.adjustments.iter().enumerate() {
+        let cost = match policy.direction {
+            Direction::Trust => -adjustment.contribution,
+            Direction::Risk => adjustment.contribution,
+        };
+        best.offer(cost, Subject::Adjustment(at));
+    }
     out.reasons.clear();
-    for at in 0..out.factors.len() {
-        if let Some(factor) = out.factors.get(at) {
-            let cost = factor.cost;
-            insert(out, Ranked { subject: Subject::Factor(at), cost }, least);
-        }
-    }
-    for at in 0..out.adjustments.len() {
-        if let Some(adjustment) = out.adjustments.get(at) {
-            let cost = match policy.direction {
-                Direction::Trust => -adjustment.contribution,
-                Direction::Risk => adjustment.contribution,
-            };
-            insert(out, Ranked { subject: Subject::Adjustment(at), cost }, least);
-        }
-    }
+    out.reasons.extend(best.ranked.into_iter().filter(|r| r.cost > best.least));
 }
 
-fn insert(out: &mut Outcome, new: Ranked, least: f64) {
-    // Most factors cost less than the four that are kept already.
-    let enough = match out.reasons.last() {
-        Some(last) if out.reasons.is_full() => last.cost,
-        _ => least,
-    };
-    if new.cost.is_nan() || new.cost <= enough {
-        return;
+/// The costliest so far. A place that isn't taken costs `least`.
+struct Best {
+    least: f64,
+    ranked: [Ranked; MAX_REASONS],
+}
+
+impl Best {
+    fn new(least: f64) -> Self {
+        Best { least, ranked: [Ranked { subject: Subject::Factor(0), cost: least }; MAX_REASONS] }
     }
-    let place = out.reasons.iter().position(|r| new.cost > r.cost).unwrap_or(out.reasons.len());
-    if place < MAX_REASONS {
-        if out.reasons.is_full() {
-            out.reasons.pop();
+
+    /// A NaN is never above anything, so it ranks nowhere.
+    fn offer(&mut self, cost: f64, subject: Subject) {
+        let mut new = Ranked { subject, cost };
+        let mut taken = false;
+        for place in &mut self.ranked {
+            taken |= new.cost > place.cost;
+            if taken {
+                // What stood here moves on by one.
+                std::mem::swap(place, &mut new);
+            }
         }
-        // There is room and the place exists, so this can't fail.
-        let _ = out.reasons.try_insert(place, new);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Scoring: factors, dimensions, adjustments, and each one's part in the score.
 
 use super::combine::{Term, combine};
-use super::expr::{Scope, Trace, TriState};
+use super::expr::{Expr, Scope, Trace, TriState};
 use super::outcome::{AdjustmentOutcome, Basis, DimensionOutcome, FactorOutcome, Matched, Outcome};
 use super::snapshot::{Adjust, Adjustment, Dimension, Missing, OnUnknown, Policy};
 use crate::model::{Combine, Direction, Value, View};
@@ -40,14 +40,22 @@ pub(super) fn score<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, 
 /// Evaluates every factor: c, what it rests on, and the confidence that all of
 /// them together give. Weighted sums are added up on the way.
 fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
+    // The compiler lets a factor see neither score nor other factors.
+    static NOTHING: Outcome = Outcome::NOTHING;
+    let scope = Scope { view, policy, progress: &NOTHING };
     let mut confidence = 0.0;
+    out.factors.resize(policy.factors.len(), FactorOutcome::default());
     for dimension in &policy.dimensions {
         let (mut weight, mut sum) = (0.0, 0.0);
         let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
-        for factor in members {
+        let outcomes = out.factors.get_mut(dimension.first..).unwrap_or_default();
+        for (factor, outcome) in members.iter().zip(outcomes) {
             trace.freshness = 1.0;
-            let value = factor.value.eval(Scope { view, policy, progress: out }, trace);
-            let mut outcome = FactorOutcome::default();
+            let value = match &factor.value {
+                // The most common factor, without a call.
+                Expr::Slot(slot) => trace.read(view, *slot),
+                expr => expr.eval(scope, trace),
+            };
             if let Some(c) = factor.curve.apply(value, view.now) {
                 confidence += factor.share * trace.freshness;
                 outcome.c = Some(c);
@@ -61,7 +69,6 @@ fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trac
                 weight += factor.weight;
                 sum += factor.weight * c;
             }
-            out.factors.push(outcome);
         }
         let combined = match dimension.combine {
             Combine::WeightedSum => (weight > 0.0).then(|| sum / weight),

@@ -161,10 +161,11 @@ impl Publisher {
     /// Looks at the folder until `stop` says so or its sender is gone, and loads
     /// what changes. `published` is called whenever what is loaded decides.
     pub fn watch(&self, stop: &Receiver<()>, published: impl Fn()) {
-        let mut loaded = self.fingerprint();
-        let mut before = loaded.clone();
+        // Not what is there now: it may have changed since it was loaded.
+        let mut loaded = None;
+        let mut before = None;
         while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-            let seen = self.fingerprint();
+            let seen = Some(self.fingerprint());
             if seen != loaded && seen == before {
                 if self.load() {
                     published();

@@ -100,7 +100,10 @@ pub fn read_request(
         None => {
             let name = if asked.is_empty() { policy } else { asked };
             let found = snapshot.find(name);
-            if found.is_none() {
+            if name.is_empty() {
+                let error = diagnostics.error(&place, "the request names no policy");
+                error.help("add `policy: NAME`");
+            } else if found.is_none() {
                 unknown_policy(&place, name, snapshot, diagnostics);
             }
             found?

@@ -108,7 +108,7 @@ impl<'r> Record<'r> {
     }
 
     /// Whether the entity has been seen with a value of `signal` before: `None`
-    /// where nothing was learned of that signal yet. See [`learned`].
+    /// where nothing was learned of that signal yet. See `learned`.
     pub fn familiar(self, signal: SignalId, value_hash: u32, now: Timestamp) -> Option<bool> {
         learned::familiar(self.learned(), signal, value_hash, now)
     }

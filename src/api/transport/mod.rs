@@ -7,7 +7,7 @@
 
 mod acceptor;
 mod listen;
-mod socket;
+pub(crate) mod socket;
 mod worker;
 
 use std::io;

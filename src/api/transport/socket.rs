@@ -16,7 +16,7 @@ pub(super) enum Accepted {
 
 /// A connection in its worker's runtime.
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(crate) enum Connection {
     Tcp(TcpStream),
     Unix(UnixStream),
 }

@@ -8,11 +8,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::envoy;
 use crate::api::question::{Question, QuestionParty};
+use crate::api::transport::socket::Connection as Socket;
 use crate::cli::client::evaluate_request;
 use crate::cli::explain::decision as of_wire;
 use crate::model::Decision;
@@ -157,7 +157,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn open(address: &str) -> anyhow::Result<Self> {
         if let Some(path) = address.strip_prefix("unix:") {
-            let sender = shake_hands(UnixStream::connect(path).await?).await?;
+            let sender = shake_hands(Socket::Unix(UnixStream::connect(path).await?)).await?;
             return Ok(Connection { sender, local_peer: None });
         }
         let address = address.strip_prefix("http://").unwrap_or(address);
@@ -165,7 +165,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?);
         let local_peer = (ours.ip() == theirs.ip()).then_some(theirs);
-        Ok(Connection { sender: shake_hands(stream).await?, local_peer })
+        Ok(Connection { sender: shake_hands(Socket::Tcp(stream)).await?, local_peer })
     }
 
     /// Where the other end listens, where that is on this machine.
@@ -202,11 +202,11 @@ impl Connection {
     }
 }
 
-async fn shake_hands(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+/// On a socket of the server's own kind: requests of one wake-up go out together,
+/// as they do from a proxy.
+async fn shake_hands(socket: Socket) -> anyhow::Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) =
-        Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await?;
+        Builder::new(TokioExecutor::new()).handshake(TokioIo::new(socket)).await?;
     // Ends with the connection; whoever asks next is told.
     tokio::spawn(connection);
     Ok(sender)

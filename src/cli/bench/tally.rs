@@ -78,7 +78,7 @@ impl Tally {
     /// The decisions that there were.
     pub(super) fn decisions(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let named = Decision::ALL.iter().map(|decision| decision.name()).zip(self.decided);
-        named.chain([("none", self.undecided)]).filter(|(_, count)| *count > 0)
+        named.chain([("no decision", self.undecided)]).filter(|(_, count)| *count > 0)
     }
 
     /// Microseconds.

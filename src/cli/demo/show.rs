@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::Value as Json;
-
 use super::play::Played;
 use super::story::{Report, is_risk, range};
 use crate::api::answer::Answer;
@@ -63,21 +61,12 @@ pub(super) fn step(played: &Played, before: Option<f64>) {
 fn reported(report: &Report) -> String {
     let signals = report.signals.iter();
     let signals: Vec<String> =
-        signals.map(|(name, value)| format!("{name}={}", plain(value))).collect();
+        signals.map(|(name, value)| format!("{name}={}", style::value(value))).collect();
     let text = format!("{} {}: {}", report.kind, report.id, signals.join(" "));
     if text.chars().count() <= REPORTED {
         return text;
     }
     text.chars().take(REPORTED - 1).chain(['…']).collect()
-}
-
-/// A value as `plimsoll signals set` takes it.
-fn plain(value: &Json) -> String {
-    match value {
-        Json::String(text) => text.clone(),
-        Json::Number(x) => x.as_f64().map_or_else(|| x.to_string(), |x| x.to_string()),
-        other => other.to_string(),
-    }
 }
 
 fn bar(answer: &Answer) -> String {

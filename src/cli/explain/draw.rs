@@ -84,7 +84,11 @@ impl<'a> Waterfall<'a> {
         }
         writeln!(out, "  {faint}revision {}{plain}", answer.policy.revision)?;
         let blank = self.names + 1 + self.numbers + 2;
-        let (low, high) = (format!("{low:.0}"), format!("{high:.0}"));
+        let shown = |x: f64| match x {
+            x if x.fract() == 0.0 => format!("{x}"),
+            x => format!("{x:.*}", self.decimals),
+        };
+        let (low, high) = (shown(low), shown(high));
         let rest = AXIS.saturating_sub(low.len() + high.len());
         writeln!(out, "{:blank$}{faint}{low}{:rest$}{high}   value  basis{plain}", "", "")
     }

@@ -109,7 +109,9 @@ impl Shape {
         let factors = answer.factors.iter().map(|f| f.contribution);
         let parts: Vec<f64> =
             factors.chain(answer.adjustments.iter().map(|a| a.contribution)).collect();
+        // Scores are rounded to 1e-9 of their range, so the difference is no cleaner.
         let from = answer.score - parts.iter().sum::<f64>();
+        let from = (from * 1e6).round() / 1e6 + 0.0;
         let (mut low, mut high, mut at) = (from, from, from);
         for part in parts {
             at += part;

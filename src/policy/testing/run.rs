@@ -7,7 +7,6 @@ use bumpalo::Bump;
 use super::PolicyTest;
 use super::expect::Mismatch;
 use super::given::{Given, GivenPolicy};
-use crate::api::id::DecisionId;
 use crate::api::pdp::Decided;
 use crate::api::resource;
 use crate::engine::{Evaluation, Snapshot, evaluate};
@@ -77,16 +76,8 @@ pub fn decide<R>(
     look_up(&snapshot.slots, &policy.reads, &request, &readings, &sources, &mut view);
     let mut evaluation = Evaluation::new();
     evaluate(snapshot, test.policy, &mut view, &mut evaluation);
-    let outcome = evaluation.outcome(test.policy).ok_or("nothing was evaluated")?;
-    Ok(of(&Decided {
-        id: DecisionId::new(test.now),
-        snapshot,
-        policy,
-        policy_id: test.policy,
-        view: &view,
-        outcome,
-        evaluation: &evaluation,
-    }))
+    let decided = Decided::of(snapshot, test.policy, &view, &evaluation);
+    Ok(of(&decided.ok_or("nothing was evaluated")?))
 }
 
 /// Puts the given signals into the cache by the way that all reports take.

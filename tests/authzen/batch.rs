@@ -188,3 +188,21 @@ fn what_is_wrong_with_the_whole_is_a_status() {
         assert!(why.starts_with(&format!("`{field}`: expected")), "{why}");
     }
 }
+
+/// Each evaluation is asked with the defaults: few bytes would make much work.
+#[test]
+fn large_defaults_are_for_few_evaluations() {
+    let house = House::new();
+    let many: serde_json::Map<String, Value> =
+        (0..2000).map(|at| (format!("k{at}"), json!(at))).collect();
+    let batch = |of: usize| {
+        let body = with(question("bob", "read"), "evaluations", vec![json!({}); of].into());
+        with(body, "context", Value::Object(many.clone()))
+    };
+    let (status, why) = house.refused(EVALUATIONS, &batch(1000));
+    assert_eq!(status, 400);
+    assert!(why.ends_with("values for 1000 evaluations, at most 1000000 in all"), "{why}");
+    let few = house.ask(EVALUATIONS, &batch(2));
+    let error = &few["evaluations"][1]["context"]["error"]["message"];
+    assert_eq!(*error, "more than 1024 properties");
+}

@@ -7,6 +7,10 @@ use crate::api::question::{Question, QuestionError};
 /// How many evaluations a request may have.
 const MAX_EVALUATIONS: usize = 1000;
 
+/// How many values the defaults may come to when each evaluation has them: a small
+/// request must not make much work.
+const MAX_DEFAULT_VALUES: usize = 1_000_000;
+
 /// The parts of a question, with what the standard requires of each.
 const PARTS: [(&str, &[&str]); 4] = [
     ("subject", &["type", "id"]),
@@ -39,6 +43,11 @@ pub(super) enum BatchError {
     #[error("`evaluations`: {found} of them, at most {MAX_EVALUATIONS}")]
     TooMany { found: usize },
     #[error(
+        "defaults of {values} values for {evaluations} evaluations, at most \
+         {MAX_DEFAULT_VALUES} in all"
+    )]
+    TooMuch { values: usize, evaluations: usize },
+    #[error(
         "`options.evaluations_semantic`: expected `execute_all`, `deny_on_first_deny` or \
          `permit_on_first_permit`"
     )]
@@ -60,10 +69,17 @@ impl<'b> Batch<'b> {
         if evaluations.len() > MAX_EVALUATIONS {
             return Err(BatchError::TooMany { found: evaluations.len() });
         }
+        let mut values = 0;
         for (part, _) in PARTS {
-            if body.get(part).is_some_and(|default| !default.is_object()) {
+            let Some(default) = body.get(part) else { continue };
+            if !default.is_object() {
                 return Err(wrong(part, "an object"));
             }
+            values += count(default);
+        }
+        let times = evaluations.len();
+        if values.saturating_mul(times) > MAX_DEFAULT_VALUES {
+            return Err(BatchError::TooMuch { values, evaluations: times });
         }
         Ok(Some(Batch { defaults: body, evaluations, semantic }))
     }
@@ -111,6 +127,15 @@ impl<'b> Batch<'b> {
             Semantic::DenyOnFirstDeny => !decision,
             Semantic::PermitOnFirstPermit => decision,
         }
+    }
+}
+
+/// How many values there are in one. Its depth is bounded by the parser's own limit.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
     }
 }
 

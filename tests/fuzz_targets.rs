@@ -1,7 +1,6 @@
 //! The fuzz targets, run as tests: on good input, and on good input gone bad.
 //! `make fuzz` looks further, led by coverage.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation)]
 
 #[path = "../fuzz/targets/check_request.rs"]
 mod check_request;
@@ -14,6 +13,10 @@ use std::path::Path;
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use plimsoll::model::Vocabulary;
+use plimsoll::policy::cel;
+use plimsoll::policy::compile::compile;
+use plimsoll::policy::source::SourceSet;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -116,6 +119,24 @@ fn expressions() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// Edits of what is bad already would look into few corners.
+#[test]
+fn seeds_are_good() {
+    for seed in checks() {
+        let arena = bumpalo::Bump::new();
+        assert!(plimsoll::api::ext_authz::decode(&seed, &arena).is_ok());
+    }
+    for seed in policies() {
+        let set = SourceSet::from_memory([("policy.yaml", seed)]);
+        let (snapshot, diagnostics) = compile(&set, &Vocabulary::new());
+        assert!(snapshot.is_some(), "{}", diagnostics.render(false));
+    }
+    for seed in expressions() {
+        let text = String::from_utf8(seed).unwrap();
+        assert!(cel::parse(&text).is_ok(), "{text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
@@ -132,7 +153,7 @@ proptest! {
 
 proptest! {
     // Each is a whole catalog.
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn policies_load_or_are_refused(bytes in gone_bad(policies())) {

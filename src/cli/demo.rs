@@ -83,7 +83,7 @@ async fn tell(
         result.inspect(|steps| show::summary(steps))
     };
     // One for the whole time: between two, a signal would be lost.
-    let stop = stopped();
+    let stop = stopped()?;
     tokio::pin!(stop);
     let steps = tokio::select! {
         steps = story => steps?,
@@ -95,7 +95,7 @@ async fn tell(
         return Ok(if as_told { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     show::hints(&grpc, &http, folder.path());
-    stop.await?;
+    stop.await;
     anstream::println!("{}stopping{}", style::FAINT, style::PLAIN);
     Ok(ExitCode::SUCCESS)
 }

@@ -25,6 +25,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         config.policies.clone_from(policies);
     }
     init_log(&config.telemetry).map_err(anyhow::Error::msg)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before anything is served: who sees a port may stop the process at once.
+    let stopped = {
+        let _inside = runtime.enter();
+        stopped()?
+    };
     let app = App::start(&config)?;
     if let Some(address) = app.grpc_address() {
         tracing::info!(%address, "gRPC");
@@ -32,20 +38,22 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(address) = app.http_address() {
         tracing::info!(%address, "HTTP");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let name = runtime.block_on(stopped())?;
+    let name = runtime.block_on(stopped);
     tracing::info!(signal = name, "draining");
     app.shutdown();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until the process is asked to stop.
-pub(super) async fn stopped() -> std::io::Result<&'static str> {
+/// Ends when the process is asked to stop, from this call on: no signal is lost
+/// before the future is first polled.
+pub(super) fn stopped() -> std::io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
-    }
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
 }

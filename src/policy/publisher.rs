@@ -25,7 +25,7 @@ use crate::signals::{FeedSpec, FeedState, Feeds};
 
 /// How often the folder is looked at. A change is taken up once two looks in a
 /// row agree, so that a file is not read while it is written.
-const LOOK: Duration = Duration::from_millis(150);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Folders below the policy folder are followed so deep.
 const MAX_DEPTH: usize = 32;

@@ -26,7 +26,10 @@ const RULES: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("telemetry", &["model", "engine", "config"]),
     // Cold.
-    ("policy", &["engine", "signals", "model", "api::pdp", "api::question", "api::resource"]),
+    (
+        "policy",
+        &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
+    ),
     ("learn", &["signals", "model"]),
     // For those outside.
     ("client", &["proto", "api::json"]),

@@ -109,11 +109,22 @@ fn a_route_names_its_policy() {
     assert_eq!(house.send(&Request::get("/strict/a")).status, 403);
 }
 
+/// Only a route that says that what is behind it keeps to limits is given any.
+#[test]
+fn limits_are_for_those_who_enforce_them() {
+    let house = House::new();
+    let guarded = |path: &str| house.send(&Request::get(path).header("x-risk", "guarded"));
+    let limited = guarded("/limited/a");
+    assert_eq!(limited.upstream_saw("x-plimsoll-decision").as_deref(), Some("restrict"));
+    assert_eq!(limited.upstream_saw("x-plimsoll-limits").as_deref(), Some("read_only,small"));
+    assert_eq!(guarded("/a").status, 403);
+}
+
 /// It must not pass, whatever Envoy lets pass where it gets no answer.
 #[test]
 fn a_route_with_an_unknown_policy_is_shut() {
     let house = House::with(&Options { failure_mode_allow: true, ..Options::default() });
-    let answer = house.send(&Request::get("/no-such-policy/a"));
+    let answer = house.send(&Request::get("/nowhere/a"));
     assert_eq!(answer.status, 500, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert!(!answer.body.contains("no-such-policy"), "{answer:?}");

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::json;
 
-use crate::House;
 use crate::support::client::Request;
 use crate::support::envoy::{NO_ANSWER, Options};
+use crate::{House, identities};
 
 fn open(failure_mode_allow: bool) -> Options {
     Options { failure_mode_allow, timeout: "0.5s", ..Options::default() }
@@ -41,6 +42,23 @@ fn a_slow_process_costs_no_more_than_envoys_timeout() {
         while house.send(&high).status != 403 {
             assert!(Instant::now() < deadline, "it does not decide again");
         }
+    }
+}
+
+/// A process that has no policy yet can't decide: that is no denial of the client's.
+#[test]
+fn without_a_policy_envoys_failure_mode_decides_too() {
+    for (allow, status) in [(true, 200), (false, NO_ANSWER)] {
+        let mut settings = identities();
+        settings["policies"] = json!("FOLDER/later");
+        let house = House::configured(&Options { timeout: "20s", ..open(allow) }, &settings);
+        let high = Request::get("/").header("x-risk", "high");
+        assert_eq!(house.send(&high).status, status);
+        assert_eq!(house.plimsoll.ask(&Request::get("/ready")).status, 503);
+        let policies = house.plimsoll.policies();
+        std::fs::rename(&policies, policies.with_file_name("later")).unwrap();
+        house.plimsoll.wait_for("policies published", 0);
+        assert_eq!(house.send(&high).status, 403);
     }
 }
 

@@ -111,14 +111,11 @@ fn cluster(name: &str, address: &Value) -> Value {
     })
 }
 
-/// A route below `/NAME/` that asks for the policy NAME.
-fn route_to(policy: &str) -> Value {
-    let settings = json!({"check_settings": {"context_extensions": {
-        "plimsoll.policy": policy,
-        "tier": "gold",
-    }}});
+/// A route below `/NAME/` that says this of itself.
+fn route(name: &str, context_extensions: &Value) -> Value {
+    let settings = json!({"check_settings": {"context_extensions": context_extensions}});
     json!({
-        "match": {"prefix": format!("/{policy}/")},
+        "match": {"prefix": format!("/{name}/")},
         "route": {"cluster": "upstream"},
         "typed_per_filter_config": {
             "envoy.filters.http.ext_authz":
@@ -154,8 +151,9 @@ fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
                 "name": "all",
                 "domains": ["*"],
                 "routes": [
-                    route_to("strict"),
-                    route_to("no-such-policy"),
+                    route("strict", &json!({"plimsoll.policy": "strict", "tier": "gold"})),
+                    route("nowhere", &json!({"plimsoll.policy": "no-such-policy"})),
+                    route("limited", &json!({"plimsoll.enforces": "limits"})),
                     {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
                 ],
                 "request_headers_to_add": [{"header": {

@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod envoy;
+pub mod house;
 pub mod plimsoll;
 pub mod process;
 pub mod upstream;

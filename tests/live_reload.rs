@@ -1,54 +1,78 @@
-//! Policies that are edited while requests pass.
+//! Policies that are edited while requests pass through the real Envoy.
+//!
+//! A program of its own, as it looks at the clock: nothing else runs beside it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/mod.rs"]
+mod support;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::House;
-use crate::support::PATIENCE;
-use crate::support::client::{Connection, Request, Response};
-use crate::support::envoy::Options;
-use crate::support::plimsoll::command;
-use crate::support::process::run;
+use support::PATIENCE;
+use support::client::{Connection, Request, Response};
+use support::envoy::Options;
+use support::house::{House, identities};
+use support::plimsoll::{Plimsoll, command};
+use support::process::run;
 
 /// From the edit to the first answer that follows it.
 const SOON: Duration = Duration::from_secs(1);
 
-impl House {
-    /// Asks until the answer is such, which must be soon after now.
-    fn flips(&self, request: &Request, is_so: impl Fn(&Response) -> bool) {
-        let edited = Instant::now();
-        loop {
-            let answer = self.send(request);
-            let took = edited.elapsed();
-            assert!(took < SOON, "after {took:?} it is still {answer:?}");
-            if is_so(&answer) {
-                return;
-            }
-        }
+/// Ends the load when it is dropped, also by a failed assertion.
+struct Ending<'e>(&'e AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// These tests look at the clock: they don't compete with each other.
+static CLOCK: Mutex<()> = Mutex::new(());
+
+fn undisturbed() -> MutexGuard<'static, ()> {
+    // A test that failed has not spoilt anything for the next.
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Changes the policies, waits until they are published, and asks: gives the
+/// first answer after it, which came soon.
+fn after(house: &House, change: impl FnOnce(&Plimsoll), request: &Request) -> Response {
+    let logged = house.plimsoll.process.logged();
+    let changed = Instant::now();
+    change(&house.plimsoll);
+    house.plimsoll.wait_for("policies published", logged);
+    let answer = house.send(request);
+    let took = changed.elapsed();
+    assert!(took < SOON, "it took {took:?}");
+    answer
 }
 
 #[test]
 fn an_edit_flips_a_live_request_within_a_second() {
+    let _undisturbed = undisturbed();
     let house = House::new();
     let request = Request::get("/").header("x-risk", "medium");
     assert_eq!(house.send(&request).status, 401);
-    let lenient = house.plimsoll.text_of("session.yaml").replace("medium: 0.5", "medium: 0.3");
-    house.plimsoll.put("session.yaml", &lenient);
-    house.flips(&request, |answer| answer.status == 200);
-    let strict = lenient.replace("medium: 0.3", "medium: 0.8");
-    house.plimsoll.put("session.yaml", &strict);
-    house.flips(&request, |answer| answer.status == 403);
+    let lenient = house.plimsoll.text_of("session.yaml").replace("medium: 0.5", "medium: 0.2");
+    let answer = after(&house, |plimsoll| plimsoll.put("session.yaml", &lenient), &request);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let strict = lenient.replace("medium: 0.2", "medium: 0.8");
+    let answer = after(&house, |plimsoll| plimsoll.put("session.yaml", &strict), &request);
+    assert_eq!(answer.status, 403, "{answer:?}");
 }
 
 /// The policy that is shipped, edited as a person would.
 #[test]
 fn so_does_an_edit_of_the_reputation_policy() {
-    let mut settings = crate::identities();
+    let _undisturbed = undisturbed();
+    let mut settings = identities();
     settings["default_policy"] = json!("reputation");
     let house = House::serving("policies", &Options::default(), &settings);
     let signals = json!({"reports": [{
@@ -65,24 +89,28 @@ fn so_does_an_edit_of_the_reputation_policy() {
     let text = house.plimsoll.text_of("reputation.yaml");
     let edited = text.replace("  post: 0.3\n", "  post: 0.6\n");
     assert_ne!(edited, text);
-    house.plimsoll.put("reputation.yaml", &edited);
-    house.flips(&posting, |answer| answer.status == 403);
-    house.plimsoll.put("reputation.yaml", &text);
-    house.flips(&posting, |answer| answer.status == 200);
+    let answer = after(&house, |plimsoll| plimsoll.put("reputation.yaml", &edited), &posting);
+    assert_eq!(answer.status, 403, "{answer:?}");
+    let answer = after(&house, |plimsoll| plimsoll.put("reputation.yaml", &text), &posting);
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 #[test]
 fn a_policy_that_is_deleted_shuts_its_routes() {
+    let _undisturbed = undisturbed();
     let house = House::new();
     let request = Request::get("/strict/").header("x-key", "open");
     assert_eq!(house.send(&request).status, 200);
-    std::fs::remove_file(house.plimsoll.policies().join("strict.yaml")).unwrap();
-    house.flips(&request, |answer| answer.status == 500);
+    let delete = |plimsoll: &Plimsoll| {
+        std::fs::remove_file(plimsoll.policies().join("strict.yaml")).unwrap();
+    };
+    assert_eq!(after(&house, delete, &request).status, 500);
 }
 
 #[test]
 fn reloads_under_load_fail_no_request() {
     const RELOADS: usize = 20;
+    let _undisturbed = undisturbed();
     let house = House::new();
     let over = AtomicBool::new(false);
     let request = Request::get("/").header("x-risk", "low");
@@ -98,15 +126,18 @@ fn reloads_under_load_fail_no_request() {
             }
             (revisions, requests)
         };
+        let ending = Ending(&over);
         let clients = [scope.spawn(load), scope.spawn(load)];
         let text = house.plimsoll.text_of("session.yaml");
         let mut revision = house.send(&request).upstream_saw("x-plimsoll-revision");
         for edition in 0..RELOADS {
-            house.plimsoll.put("session.yaml", &format!("{text}# Edition {edition}\n"));
-            house.flips(&request, |answer| answer.upstream_saw("x-plimsoll-revision") != revision);
-            revision = house.send(&request).upstream_saw("x-plimsoll-revision");
+            let text = format!("{text}# Edition {edition}\n");
+            let answer = after(&house, |plimsoll| plimsoll.put("session.yaml", &text), &request);
+            let now = answer.upstream_saw("x-plimsoll-revision");
+            assert_ne!(now, revision, "edition {edition}");
+            revision = now;
         }
-        over.store(true, Ordering::Relaxed);
+        drop(ending);
         for client in clients {
             let (revisions, requests) = client.join().unwrap();
             // The last may be over before this client asks again.
@@ -121,6 +152,7 @@ fn reloads_under_load_fail_no_request() {
 
 #[test]
 fn an_edit_with_a_mistake_changes_nothing_and_is_told() {
+    let _undisturbed = undisturbed();
     let house = House::new();
     let request = Request::get("/").header("x-risk", "low");
     let revision = house.send(&request).upstream_saw("x-plimsoll-revision");
@@ -146,9 +178,9 @@ fn an_edit_with_a_mistake_changes_nothing_and_is_told() {
     assert!(metrics.contains("\nplimsoll_policy_errors 1\n"), "{metrics}");
     assert_eq!(house.send(&request).upstream_saw("x-plimsoll-revision"), revision);
 
-    house.plimsoll.put("session.yaml", &text.replace("low: 0.105", "low: 0.2"));
-    house
-        .flips(&request, |answer| answer.upstream_saw("x-plimsoll-score").as_deref() == Some("20"));
+    let mended = text.replace("low: 0.105", "low: 0.2");
+    let answer = after(&house, |plimsoll| plimsoll.put("session.yaml", &mended), &request);
+    assert_eq!(answer.upstream_saw("x-plimsoll-score").as_deref(), Some("20"));
     let status = house.plimsoll.ask(&Request::get("/status")).json();
     assert!(status["policy"]["refused"].is_null(), "{status}");
 }

@@ -131,3 +131,19 @@ fn without_a_policy_it_says_so() {
     let plimsoll = Plimsoll::serve("tests/envoy/policies", &json!({"policies": policies}));
     assert_eq!(plimsoll.ask(&asking("/forward-auth", "/a")).status, 503);
 }
+
+/// Configuration says so, since all of a request may be a client's.
+#[test]
+fn limits_are_for_applications_that_enforce_them() {
+    let ask = |enforces: bool| {
+        let mut settings = settings();
+        settings["forward_auth"] = json!({"enforces_limits": enforces});
+        let plimsoll = Plimsoll::serve("tests/envoy/policies", &settings);
+        plimsoll.ask(&asking("/forward-auth?enforces=limits", "/a").header("x-risk", "guarded"))
+    };
+    let limited = ask(true);
+    assert_eq!((limited.status, limited.header("x-plimsoll-decision")), (200, Some("restrict")));
+    assert_eq!(limited.header("x-plimsoll-limits"), Some("read_only,small"));
+    let denied = ask(false);
+    assert_eq!((denied.status, denied.header("x-plimsoll-limits")), (403, None));
+}

@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
+use crate::api::authzen::authzen_router;
 use crate::api::check::EnvoyChecker;
 use crate::api::ext_authz::{CheckService, Front};
+use crate::api::forward_auth::{ForwardAuth, forward_auth_router};
 use crate::api::grpc_routes;
 use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpParts, HttpServer, http_router};
@@ -110,6 +112,7 @@ impl App {
 
         let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
+        let callers = http_callers(config, &pdp, &identity);
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
         let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
@@ -125,7 +128,7 @@ impl App {
         let parts = http_parts(&pdp, &publisher, &readiness, &observations);
         let http = {
             let _inside = runtime.enter();
-            HttpServer::start(http, http_router(parts, axum::Router::new()))?
+            HttpServer::start(http, http_router(parts, callers))?
         };
 
         if publisher.load() {
@@ -176,6 +179,18 @@ impl App {
             }
         }
     }
+}
+
+/// Those who ask for decisions over HTTP.
+fn http_callers(config: &Config, pdp: &Arc<Pdp>, identity: &Identity) -> axum::Router {
+    let forward_auth = ForwardAuth {
+        pdp: Arc::clone(pdp),
+        identity: identity.clone(),
+        headers: config.ext_authz.headers.clone(),
+        enforces_limits: config.forward_auth.enforces_limits,
+    };
+    authzen_router(Arc::clone(pdp), config.listen.public_url.as_deref())
+        .merge(forward_auth_router(forward_auth))
 }
 
 /// What the HTTP side reads.

@@ -22,6 +22,7 @@ pub struct Config {
     pub default_policy: String,
     pub identity: IdentityConfig,
     pub ext_authz: ExtAuthzConfig,
+    pub forward_auth: ForwardAuthConfig,
     pub signals: SignalsConfig,
     pub server: ServerConfig,
     pub telemetry: TelemetryConfig,
@@ -34,6 +35,9 @@ pub struct ListenConfig {
     pub grpc: String,
     /// HTTP: an address, or `unix:/path`.
     pub http: String,
+    /// Under which URL callers reach HTTP, for the AuthZEN metadata. Without one,
+    /// it is what the request for the metadata came to.
+    pub public_url: Option<String>,
 }
 
 /// For each entity kind, where its id comes from: tried in order. What is not
@@ -75,10 +79,19 @@ fn payload_key() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExtAuthzConfig {
-    /// Which `x-plimsoll-*` headers the upstream is sent.
+    /// Which `x-plimsoll-*` headers the upstream is sent, through Envoy and by
+    /// forward-auth.
     pub headers: Vec<AnswerHeader>,
     /// A larger message is refused (bytes).
     pub max_message: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardAuthConfig {
+    /// The application enforces the limits in `x-plimsoll-limits`. Without that, a
+    /// `restrict` is a `deny`. Stands here since all else in such a request may be a client's.
+    pub enforces_limits: bool,
 }
 
 /// A header of ours.
@@ -141,6 +154,7 @@ impl Default for Config {
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
             ext_authz: ExtAuthzConfig::default(),
+            forward_auth: ForwardAuthConfig::default(),
             signals: SignalsConfig::default(),
             server: ServerConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -150,7 +164,11 @@ impl Default for Config {
 
 impl Default for ListenConfig {
     fn default() -> Self {
-        ListenConfig { grpc: "127.0.0.1:9191".to_owned(), http: "127.0.0.1:9192".to_owned() }
+        ListenConfig {
+            grpc: "127.0.0.1:9191".to_owned(),
+            http: "127.0.0.1:9192".to_owned(),
+            public_url: None,
+        }
     }
 }
 
@@ -244,6 +262,12 @@ impl Config {
         }
         if self.server.max_streams == 0 {
             return wrong("server.max_streams", "must be above zero");
+        }
+        if let Some(url) = &self.listen.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if !host.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' '])) {
+                return wrong("listen.public_url", "is a http(s) URL without query and fragment");
+            }
         }
         for sources in self.identity.0.values() {
             for source in sources {

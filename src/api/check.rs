@@ -15,7 +15,7 @@ use super::ext_authz::{
     CheckAnswer, CheckRequest, Checker, Header, HeaderToSet, HttpAttributes, StructWriter, decode,
     encode,
 };
-use super::identity::{Identified, Identity};
+use super::identity::{Evidence, Identified, Identity};
 use super::path::{normalise, normalise_host};
 use super::pdp::{Decided, Pdp, Published, Unanswered, with_arena};
 use super::problem::{Problem, challenge, wants_html};
@@ -59,7 +59,7 @@ impl EnvoyChecker {
             Ok(path) => path,
             Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
         };
-        let identified = match self.identity.of(&check, arena) {
+        let identified = match self.identity.of(&Evidence::from(&check), arena) {
             Ok(identified) => identified,
             Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
         };
@@ -215,7 +215,7 @@ fn is_ours(header: &Header<'_>) -> bool {
 }
 
 /// One of our headers; nothing where it says nothing.
-fn our_header<'a>(
+pub(super) fn our_header<'a>(
     header: AnswerHeader,
     decided: &Decided<'a, '_>,
     decision: Decision,

@@ -2,9 +2,11 @@
 
 pub mod answer;
 pub mod ask;
+pub mod authzen;
 pub mod check;
 pub mod decision;
 pub mod ext_authz;
+pub mod forward_auth;
 pub mod health;
 pub mod http;
 pub mod id;

@@ -16,6 +16,7 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: ListenConfig,
+    pub tls: Option<TlsConfig>,
     /// The policy folder; may come into being later.
     pub policies: PathBuf,
     /// The policy that a request meets which names none.
@@ -34,6 +35,38 @@ pub struct ListenConfig {
     pub grpc: String,
     /// HTTP: an address, or `unix:/path`.
     pub http: String,
+    /// The mode of Unix sockets, in octal: `"660"`. Left out, the umask decides.
+    pub unix_mode: Option<String>,
+    /// The owner of Unix sockets, as numbers: `"1000"`, `"1000:1000"` or `":1000"`.
+    pub unix_owner: Option<String>,
+}
+
+/// TLS for listeners. The files are read anew when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and what is above it, as PEM.
+    pub cert: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+    /// Clients must show a certificate that one of these has signed.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Which listeners; all unless told.
+    #[serde(default = "all_listeners")]
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener, by its key below `listen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listener {
+    Grpc,
+    Http,
+}
+
+fn all_listeners() -> Vec<Listener> {
+    vec![Listener::Grpc, Listener::Http]
 }
 
 /// For each entity kind, where its id comes from: tried in order. What is not
@@ -137,6 +170,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             listen: ListenConfig::default(),
+            tls: None,
             policies: PathBuf::from("policies"),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
@@ -150,7 +184,12 @@ impl Default for Config {
 
 impl Default for ListenConfig {
     fn default() -> Self {
-        ListenConfig { grpc: "127.0.0.1:9191".to_owned(), http: "127.0.0.1:9192".to_owned() }
+        ListenConfig {
+            grpc: "127.0.0.1:9191".to_owned(),
+            http: "127.0.0.1:9192".to_owned(),
+            unix_mode: None,
+            unix_owner: None,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub mod path;
 pub mod pdp;
 mod problem;
 pub mod question;
+pub mod renewed;
 pub mod resource;
 mod routes;
 pub mod signals;

@@ -12,6 +12,7 @@ use tower::Service;
 
 use super::body::CheckBody;
 use super::service::{CHECK_PATH, CheckFuture, CheckService, Checker};
+use crate::api::transport::ForPeer;
 
 /// Checks, and beside them whatever other gRPC services there are.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ impl<C: Checker> Clone for Front<C> {
         Self { check: self.check.clone(), routes: self.routes.clone() }
     }
 }
+
+impl<C: Checker> ForPeer for Front<C> {}
 
 type RoutesFuture<B> = <Routes as Service<Request<B>>>::Future;
 

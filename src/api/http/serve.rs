@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::transport::{Bound, Listen, Listeners};
+use crate::api::transport::{Bound, Listen, Listeners, Peer, Speaks, Tls, shake_hands};
 
 /// How long a client may take over a request's head.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +34,7 @@ pub struct HttpServer {
 #[derive(Clone, Debug)]
 struct Shared {
     router: Router,
+    tls: Option<Arc<Tls>>,
     /// No more connections, and the open ones end with what they are at.
     stop: CancellationToken,
     /// No more waiting either.
@@ -49,25 +50,28 @@ impl HttpServer {
     /// When a socket can't be had from the runtime.
     pub fn start(listeners: Listeners, router: Router) -> io::Result<Self> {
         let addresses = listeners.addresses().to_vec();
+        let (bound, tls) = listeners.into_bound();
         let shared = Shared {
             router,
+            tls,
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             connections: TaskTracker::new(),
             overrun: Arc::default(),
         };
         let mut listening = JoinSet::new();
-        for bound in listeners.into_bound() {
+        for bound in bound {
             let shared = shared.clone();
             match bound {
                 Bound::Tcp(listener) => {
                     let listener = TcpListener::from_std(listener)?;
-                    listening.spawn(shared.accept_all(listener));
+                    listening
+                        .spawn(shared.accept_all(listener, |address| Peer::at(Some(*address))));
                 }
                 Bound::Unix(listener, file) => {
                     let listener = UnixListener::from_std(listener)?;
                     listening.spawn(async move {
-                        shared.accept_all(listener).await;
+                        shared.accept_all(listener, |_| Peer::at(None)).await;
                         // Unlinks the path, after the listening has ended.
                         drop(file);
                     });
@@ -107,19 +111,36 @@ impl Drop for HttpServer {
 
 impl Shared {
     /// The listener itself deals with what can go wrong in accepting.
-    async fn accept_all<L: Listener>(self, mut listener: L) {
+    async fn accept_all<L: Listener>(self, mut listener: L, peer: fn(&L::Addr) -> Peer) {
         loop {
-            let (stream, _) = tokio::select! {
+            let (stream, address) = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let serving = self.clone().serve(stream);
-            self.connections.spawn(serving);
+            self.connections.spawn(self.clone().take_up(stream, peer(&address)));
         }
     }
 
-    async fn serve<S>(self, stream: S)
+    async fn take_up<S>(self, stream: S, mut peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Some(tls) = &self.tls else { return self.serve(stream, peer).await };
+        let secured = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return,
+            secured = shake_hands(stream, tls.config(Speaks::Http), &mut peer) => secured,
+        };
+        match secured {
+            Ok(stream) => self.serve(stream, peer).await,
+            Err(error) => {
+                tracing::debug!(%error, address = ?peer.address, "a handshake failed");
+            }
+        }
+    }
+
+    async fn serve<S>(self, stream: S, _peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -109,7 +109,7 @@ impl App {
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
-        let access = Entrance::new(config)?;
+        let access = Entrance::new(config, &metrics)?;
         let grpc = access.bind("listen.grpc", &config.listen.grpc, Listener::Grpc)?;
         let http = access.bind("listen.http", &config.listen.http, Listener::Http)?;
 
@@ -118,6 +118,7 @@ impl App {
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
         let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
+        let front = front.guarded(access.callers());
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
         let grpc = grpc.serve(front, options)?;
@@ -131,7 +132,8 @@ impl App {
         let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files);
         let http = {
             let _inside = runtime.enter();
-            HttpServer::start(http, http_router(parts, axum::Router::new()))?
+            let router = http_router(parts, axum::Router::new());
+            HttpServer::start_guarded(http, router, access.callers())?
         };
 
         if publisher.load() {

@@ -17,6 +17,7 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 pub struct Config {
     pub listen: ListenConfig,
     pub tls: Option<TlsConfig>,
+    pub auth: Option<AuthConfig>,
     /// The policy folder; may come into being later.
     pub policies: PathBuf,
     /// The policy that a request meets which names none.
@@ -63,6 +64,48 @@ pub struct TlsConfig {
 pub enum Listener {
     Grpc,
     Http,
+}
+
+/// Who may do what. Left out, everybody may do everything, which is only taken
+/// where nobody but this machine can connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// Callers that prove themselves by a client certificate.
+    pub callers: Vec<CallerConfig>,
+    /// A file of tokens, a line each: `name sha256hex permission,permission`.
+    /// Read anew when it changes.
+    pub tokens: Option<PathBuf>,
+    /// What callers on loopback and Unix sockets may do without proof.
+    pub local: Vec<Permission>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        AuthConfig { callers: Vec::new(), tokens: None, local: vec![Permission::Decide] }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerConfig {
+    /// A URI or DNS name of the certificate; `spiffe://prod/edge/*` is all below.
+    pub name: String,
+    pub permissions: Vec<Permission>,
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Ask for decisions.
+    Decide,
+    /// Report signals.
+    Report,
+    /// Look into what is known and was decided.
+    Review,
+    /// Make Plimsoll forget, and all else.
+    Admin,
 }
 
 fn all_listeners() -> Vec<Listener> {
@@ -171,6 +214,7 @@ impl Default for Config {
         Config {
             listen: ListenConfig::default(),
             tls: None,
+            auth: None,
             policies: PathBuf::from("policies"),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
@@ -283,6 +327,10 @@ impl Config {
         }
         if self.server.max_streams == 0 {
             return wrong("server.max_streams", "must be above zero");
+        }
+        let ca = self.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+        if ca.is_none() && self.auth.as_ref().is_some_and(|auth| !auth.callers.is_empty()) {
+            return wrong("auth.callers", "certificates prove nothing without `tls.client_ca`");
         }
         for sources in self.identity.0.values() {
             for source in sources {

@@ -1,5 +1,6 @@
 //! Where decisions go in and out over the wire.
 
+pub mod access;
 pub mod answer;
 pub mod ask;
 pub mod check;

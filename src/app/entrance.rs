@@ -7,15 +7,18 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::StartError;
+use crate::api::access::Access;
 use crate::api::renewed::{FileState, Renew};
 use crate::api::transport::{Listen, ListenParseError, Listeners, Owner, Tls};
 use crate::config::{Config, Listener};
+use crate::telemetry::DecisionMetrics;
 
 /// How often files are looked at: as often as the policy folder.
 const LOOK: Duration = Duration::from_millis(150);
 
 /// What listeners have in common.
 pub(super) struct Entrance {
+    access: Option<Arc<Access>>,
     tls: Option<Arc<Tls>>,
     tls_on: Vec<Listener>,
     mode: Option<u32>,
@@ -23,13 +26,16 @@ pub(super) struct Entrance {
 }
 
 impl Entrance {
-    pub(super) fn new(config: &Config) -> Result<Self, StartError> {
+    pub(super) fn new(config: &Config, metrics: &Arc<DecisionMetrics>) -> Result<Self, StartError> {
         let wrong = |key| move |why| StartError::Config { key, why };
         let tls = config.tls.as_ref().map(Tls::new).transpose().map_err(wrong("tls"))?;
+        let access = config.auth.as_ref().map(|auth| Access::new(auth, Arc::clone(metrics)));
+        let access = access.transpose().map_err(wrong("auth"))?;
         let listen = &config.listen;
         let mode = listen.unix_mode.as_deref().map(parse_mode).transpose();
         let owner = listen.unix_owner.as_deref().map(parse_owner).transpose();
         Ok(Entrance {
+            access: access.map(Arc::new),
             tls: tls.map(Arc::new),
             tls_on: config.tls.as_ref().map(|tls| tls.listeners.clone()).unwrap_or_default(),
             mode: mode.map_err(wrong("listen.unix_mode"))?,
@@ -45,15 +51,29 @@ impl Entrance {
     ) -> Result<Listeners, StartError> {
         let wrong = |why: ListenParseError| StartError::Config { key, why: why.to_string() };
         let mut listen: Listen = address.parse().map_err(wrong)?;
-        if let Listen::Unix { mode, .. } = &mut listen {
-            *mode = self.mode;
-        }
         let tls = self.tls.clone().filter(|_| self.tls_on.contains(&which));
+        match &mut listen {
+            Listen::Unix { mode, .. } => *mode = self.mode,
+            Listen::Tcp(at) if !at.ip().to_canonical().is_loopback() => {
+                // Both listeners take signals: whoever could connect would own the decisions.
+                if self.access.is_none() {
+                    return Err(StartError::Config { key, why: unprotected(key, address) });
+                }
+                if tls.is_none() {
+                    tracing::warn!(%address, "without `tls`, tokens and signals can be read on the way");
+                }
+            }
+            Listen::Tcp(_) => {}
+        }
         Ok(Listeners::bind_owned(&[listen], self.owner)?.secured(tls))
     }
 
+    pub(super) fn callers(&self) -> Option<Arc<Access>> {
+        self.access.clone()
+    }
+
     pub(super) fn files(&self) -> Files {
-        Files { tls: self.tls.clone() }
+        Files { tls: self.tls.clone(), access: self.access.clone() }
     }
 }
 
@@ -61,11 +81,13 @@ impl Entrance {
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     tls: Option<Arc<Tls>>,
+    access: Option<Arc<Access>>,
 }
 
 impl Files {
     fn each(&self) -> impl Iterator<Item = &dyn Renew> {
-        self.tls.iter().map(|tls| tls.renew())
+        let access = self.access.iter().filter_map(|access| access.renew());
+        self.tls.iter().map(|tls| tls.renew()).chain(access)
     }
 
     /// Looks at them until told to stop.
@@ -92,6 +114,20 @@ impl Files {
         });
         status.insert("files".to_owned(), told.collect());
     }
+}
+
+/// Why a start is refused, and what to write instead.
+fn unprotected(key: &str, address: &str) -> String {
+    let which = key.trim_start_matches("listen.");
+    let port = address.rsplit(':').next().unwrap_or_default();
+    format!(
+        "{address} can be reached from other machines, and nothing says who may report \
+         signals or administer. Either listen on this machine only:\n\n\
+         listen:\n  {which}: \"127.0.0.1:{port}\"\n\n\
+         or say who may do what:\n\n\
+         auth:\n  tokens: /etc/plimsoll/tokens   # lines: name sha256hex decide,report,review,admin\n\n\
+         (docs/security.md)"
+    )
 }
 
 fn parse_mode(text: &str) -> Result<u32, String> {

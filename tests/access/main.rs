@@ -7,5 +7,6 @@
     reason = "helpers of tests are outside what the lints know as tests"
 )]
 
+mod auth;
 mod support;
 mod tls;

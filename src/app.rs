@@ -1,5 +1,7 @@
 //! The one place that knows every room: builds them, ties them, starts and stops them.
 
+mod entrance;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -18,13 +20,15 @@ use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpParts, HttpServer, http_router};
 use crate::api::identity::Identity;
 use crate::api::pdp::Pdp;
-use crate::api::transport::{BindError, Listen, Listeners, Options, Server};
-use crate::config::Config;
+use crate::api::transport::{BindError, Listen, Options, Server};
+use crate::config::{Config, Listener};
 use crate::learn::Learner;
 use crate::model::{Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
 use crate::telemetry::{DecisionMetrics, Gauges, Metrics};
+
+use entrance::{Entrance, Files};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +111,9 @@ impl App {
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
-        let grpc = Listeners::bind(&[listen("listen.grpc", &config.listen.grpc)?])?;
-        let http = Listeners::bind(&[listen("listen.http", &config.listen.http)?])?;
+        let access = Entrance::new(config, &metrics)?;
+        let grpc = access.bind("listen.grpc", &config.listen.grpc, Listener::Grpc)?;
+        let http = access.bind("listen.http", &config.listen.http, Listener::Http)?;
 
         let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
@@ -116,6 +121,7 @@ impl App {
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
         let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
+        let front = front.guarded(access.callers());
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
         let grpc = grpc.serve(front, options)?;
@@ -125,10 +131,12 @@ impl App {
             .thread_name("plimsoll-http")
             .enable_all()
             .build()?;
-        let parts = http_parts(&pdp, &publisher, &readiness, &observations);
+        let files = access.files();
+        let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files);
         let http = {
             let _inside = runtime.enter();
-            HttpServer::start(http, http_router(parts, callers))?
+            let router = http_router(parts, callers);
+            HttpServer::start_guarded(http, router, access.callers())?
         };
 
         if publisher.load() {
@@ -143,6 +151,7 @@ impl App {
             })?,
             Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
+            Cold::start("plimsoll-files", move |stop| files.watch(stop))?,
         ];
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
         Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
@@ -199,6 +208,7 @@ fn http_parts(
     publisher: &Arc<Publisher>,
     readiness: &Readiness,
     observations: &Arc<Observations>,
+    files: &Files,
 ) -> HttpParts {
     let gauges = {
         let (pdp, publisher) = (Arc::clone(pdp), Arc::clone(publisher));
@@ -209,6 +219,7 @@ fn http_parts(
         let (pdp, publisher, readiness) =
             (Arc::clone(pdp), Arc::clone(publisher), readiness.clone());
         let started = Timestamp::now();
+        let files = files.clone();
         move || {
             let mut status = publisher.status();
             let stats = pdp.cache.stats();
@@ -223,6 +234,7 @@ fn http_parts(
                 status.insert("uptime_seconds".to_owned(), json!(up));
                 status.insert("entities".to_owned(), json!(stats.entities));
                 status.insert("signal_cache_bytes".to_owned(), json!(stats.bytes));
+                files.tell(status);
             }
             status
         }
@@ -265,11 +277,4 @@ fn sweep(pdp: &Pdp, stop: &std::sync::mpsc::Receiver<()>) {
             pdp.cache.sweep(&published.snapshot.catalog, Timestamp::now(), SWEEP);
         }
     }
-}
-
-fn listen(key: &'static str, text: &str) -> Result<Listen, StartError> {
-    text.parse().map_err(|why: crate::api::transport::ListenParseError| StartError::Config {
-        key,
-        why: why.to_string(),
-    })
 }

@@ -16,6 +16,8 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: ListenConfig,
+    pub tls: Option<TlsConfig>,
+    pub auth: Option<AuthConfig>,
     /// The policy folder; may come into being later.
     pub policies: PathBuf,
     /// The policy that a request meets which names none.
@@ -38,6 +40,80 @@ pub struct ListenConfig {
     /// Under which URL callers reach HTTP, for the AuthZEN metadata. Without one,
     /// it is what the request for the metadata came to.
     pub public_url: Option<String>,
+    /// The mode of Unix sockets, in octal: `"660"`. Left out, the umask decides.
+    pub unix_mode: Option<String>,
+    /// The owner of Unix sockets, as numbers: `"1000"`, `"1000:1000"` or `":1000"`.
+    pub unix_owner: Option<String>,
+}
+
+/// TLS for listeners. The files are read anew when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and what is above it, as PEM.
+    pub cert: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+    /// Clients must show a certificate that one of these has signed.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Which listeners; all unless told.
+    #[serde(default = "all_listeners")]
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener, by its key below `listen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listener {
+    Grpc,
+    Http,
+}
+
+/// Who may do what. Left out, everybody may do everything, which is only taken
+/// where nobody but this machine can connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// Callers that prove themselves by a client certificate.
+    pub callers: Vec<CallerConfig>,
+    /// A file of tokens, a line each: `name sha256hex permission,permission`.
+    /// Read anew when it changes.
+    pub tokens: Option<PathBuf>,
+    /// What callers on loopback and Unix sockets may do without proof.
+    pub local: Vec<Permission>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        AuthConfig { callers: Vec::new(), tokens: None, local: vec![Permission::Decide] }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerConfig {
+    /// A URI or DNS name of the certificate; `spiffe://prod/edge/*` is all below.
+    pub name: String,
+    pub permissions: Vec<Permission>,
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Ask for decisions.
+    Decide,
+    /// Report signals.
+    Report,
+    /// Look into what is known and was decided.
+    Review,
+    /// Make Plimsoll forget, and all else.
+    Admin,
+}
+
+fn all_listeners() -> Vec<Listener> {
+    vec![Listener::Grpc, Listener::Http]
 }
 
 /// For each entity kind, where its id comes from: tried in order. What is not
@@ -150,6 +226,8 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             listen: ListenConfig::default(),
+            tls: None,
+            auth: None,
             policies: PathBuf::from("policies"),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
@@ -168,6 +246,8 @@ impl Default for ListenConfig {
             grpc: "127.0.0.1:9191".to_owned(),
             http: "127.0.0.1:9192".to_owned(),
             public_url: None,
+            unix_mode: None,
+            unix_owner: None,
         }
     }
 }
@@ -268,6 +348,10 @@ impl Config {
             if !host.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' '])) {
                 return wrong("listen.public_url", "is a http(s) URL without query and fragment");
             }
+        }
+        let ca = self.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+        if ca.is_none() && self.auth.as_ref().is_some_and(|auth| !auth.callers.is_empty()) {
+            return wrong("auth.callers", "certificates prove nothing without `tls.client_ca`");
         }
         for sources in self.identity.0.values() {
             for source in sources {

@@ -1,5 +1,6 @@
 //! Where decisions go in and out over the wire.
 
+pub mod access;
 pub mod answer;
 pub mod ask;
 pub mod authzen;
@@ -16,6 +17,7 @@ pub mod path;
 pub mod pdp;
 mod problem;
 pub mod question;
+pub mod renewed;
 pub mod resource;
 mod routes;
 pub mod signals;

@@ -19,6 +19,7 @@ use crate::api::grpc_routes;
 use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpParts, HttpServer, http_router};
 use crate::api::identity::Identity;
+use crate::api::jwt::Jwt;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
 use crate::config::{Config, Listener};
@@ -90,8 +91,12 @@ impl App {
     /// When it can't start; nothing runs then.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let vocabulary = Arc::new(Vocabulary::new());
+        let wrong = |key| move |why| StartError::Config { key, why };
+        let jwt = config.jwt.as_ref().map(|jwt| Jwt::new(jwt, &config.identity));
+        let jwt = jwt.transpose().map_err(wrong("jwt"))?.map(Arc::new);
         let identity = Identity::new(&config.identity, &vocabulary)
-            .map_err(|why| StartError::Config { key: "identity", why })?;
+            .map_err(wrong("identity"))?
+            .verifying(jwt.clone());
         let secrets = Secrets::random().map_err(|why| StartError::Randomness(why.to_string()))?;
         let limits = Limits {
             max_entities: config.signals.max_entities,
@@ -131,7 +136,7 @@ impl App {
             .thread_name("plimsoll-http")
             .enable_all()
             .build()?;
-        let files = access.files();
+        let files = access.files(jwt);
         let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files);
         let http = {
             let _inside = runtime.enter();

@@ -23,6 +23,7 @@ pub struct Config {
     /// The policy that a request meets which names none.
     pub default_policy: String,
     pub identity: IdentityConfig,
+    pub jwt: Option<JwtConfig>,
     pub ext_authz: ExtAuthzConfig,
     pub forward_auth: ForwardAuthConfig,
     pub signals: SignalsConfig,
@@ -135,6 +136,8 @@ pub enum IdentitySource {
         #[serde(default = "payload_key")]
         payload: String,
     },
+    /// A claim of a token that is verified here, as `jwt` says.
+    Jwt { claim: String },
     /// A header, lower case: only where the proxy sets it and clients can't.
     Header(String),
     /// A cookie.
@@ -146,6 +149,35 @@ pub enum IdentitySource {
     ForwardedFor { trusted_hops: usize },
     /// A context extension of Envoy's route.
     ContextExtension(String),
+}
+
+/// How tokens of end users are verified, for identity sources `jwt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtConfig {
+    /// The key set (RFC 7517), a file. Read anew when it changes.
+    pub jwks: PathBuf,
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must be, or have among others.
+    pub audience: String,
+    /// Others are not taken, whatever a token says of itself.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The header that the token is in.
+    #[serde(default = "authorization")]
+    pub header: String,
+}
+
+/// How a token is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JwtAlgorithm {
+    RS256,
+    ES256,
+    EdDSA,
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
 }
 
 fn payload_key() -> String {
@@ -223,6 +255,8 @@ pub enum LogFormat {
 }
 
 impl Default for Config {
+    /// For this machine only: both listeners on loopback, where without `auth`
+    /// everybody may do everything. See docs/security.md before opening a port.
     fn default() -> Self {
         Config {
             listen: ListenConfig::default(),
@@ -231,6 +265,7 @@ impl Default for Config {
             policies: PathBuf::from("policies"),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
+            jwt: None,
             ext_authz: ExtAuthzConfig::default(),
             forward_auth: ForwardAuthConfig::default(),
             signals: SignalsConfig::default(),
@@ -353,8 +388,14 @@ impl Config {
         if ca.is_none() && self.auth.as_ref().is_some_and(|auth| !auth.callers.is_empty()) {
             return wrong("auth.callers", "certificates prove nothing without `tls.client_ca`");
         }
+        if self.jwt.as_ref().is_some_and(|jwt| jwt.algorithms.is_empty()) {
+            return wrong("jwt.algorithms", "names none of RS256, ES256, EdDSA");
+        }
         for sources in self.identity.0.values() {
             for source in sources {
+                if matches!(source, IdentitySource::Jwt { .. }) && self.jwt.is_none() {
+                    return wrong("identity", "a source `jwt` needs `jwt`: keys, issuer, audience");
+                }
                 if let IdentitySource::ForwardedFor { trusted_hops: 0 } = source {
                     return wrong(
                         "identity",

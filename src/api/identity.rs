@@ -5,10 +5,12 @@
 //! the request: who can garble an identity must not become nobody by it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 
 use super::ext_authz::{CheckRequest, ClaimValue, Header, metadata_claim};
+use super::jwt::Jwt;
 use super::question::canonical_text;
 use crate::config::{IdentityConfig, IdentitySource};
 use crate::model::{Entities, EntityKind, Vocabulary};
@@ -54,6 +56,7 @@ impl<'r> Evidence<'r> {
 #[derive(Clone, Debug)]
 pub struct Identity {
     kinds: Vec<Kind>,
+    jwt: Option<Arc<Jwt>>,
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +82,8 @@ pub struct Identified<'r> {
 pub struct Malformed {
     pub kind: String,
     pub why: &'static str,
+    /// Whether a token is at fault: the answer is then 401.
+    pub by_token: bool,
 }
 
 impl Identity {
@@ -97,7 +102,27 @@ impl Identity {
                 sources: sources.clone(),
             });
         }
-        Ok(Identity { kinds })
+        Ok(Identity { kinds, jwt: None })
+    }
+
+    /// Verifies tokens for sources `jwt`; without it such a source ends the request.
+    #[must_use]
+    pub fn verifying(self, jwt: Option<Arc<Jwt>>) -> Self {
+        Self { jwt, ..self }
+    }
+
+    /// A claim of the token in the request.
+    fn claim<'r>(
+        &self,
+        claim: &str,
+        evidence: &Evidence<'r>,
+        arena: &'r Bump,
+    ) -> Result<Option<&'r str>, &'static str> {
+        let jwt = self.jwt.as_deref().ok_or("nothing verifies tokens here")?;
+        match header(evidence, jwt.header())? {
+            Some(value) => jwt.claim(value, claim, arena),
+            None => Ok(None),
+        }
     }
 
     /// Reads the entities of a request.
@@ -111,9 +136,16 @@ impl Identity {
     ) -> Result<Identified<'r>, Malformed> {
         let mut found = Identified::default();
         for kind in &self.kinds {
-            let malformed = |why| Malformed { kind: kind.name.to_string(), why };
+            let name = &*kind.name;
+            let malformed = |why| Malformed { kind: name.to_owned(), why, by_token: false };
             for source in &kind.sources {
-                let Some(id) = read(source, evidence, arena).map_err(malformed)? else { continue };
+                let read = match source {
+                    IdentitySource::Jwt { claim } => self
+                        .claim(claim, evidence, arena)
+                        .map_err(|why| Malformed { by_token: true, ..malformed(why) }),
+                    source => read(source, evidence, arena).map_err(malformed),
+                };
+                let Some(id) = read? else { continue };
                 let id = id.trim_matches(' ');
                 if id.is_empty() {
                     continue;
@@ -148,6 +180,8 @@ fn read<'r>(
     match source {
         IdentitySource::Principal {} => Ok(Some(evidence.principal)),
         IdentitySource::Connection {} => Ok(Some(evidence.address)),
+        // Read by who has the keys.
+        IdentitySource::Jwt { .. } => Ok(None),
         IdentitySource::JwtMetadata { claim, payload } => {
             let path = [payload.as_str(), claim.as_str()];
             match metadata_claim(evidence.metadata, JWT_NAMESPACE, &path, arena) {

@@ -13,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod identity;
 pub(crate) mod json;
+pub mod jwt;
 pub mod path;
 pub mod pdp;
 mod problem;

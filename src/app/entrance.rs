@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::StartError;
 use crate::api::access::Access;
+use crate::api::jwt::Jwt;
 use crate::api::renewed::{FileState, Renew};
 use crate::api::transport::{Listen, ListenParseError, Listeners, Owner, Tls};
 use crate::config::{Config, Listener};
@@ -72,8 +73,8 @@ impl Entrance {
         self.access.clone()
     }
 
-    pub(super) fn files(&self) -> Files {
-        Files { tls: self.tls.clone(), access: self.access.clone() }
+    pub(super) fn files(&self, jwt: Option<Arc<Jwt>>) -> Files {
+        Files { tls: self.tls.clone(), access: self.access.clone(), jwt }
     }
 }
 
@@ -82,12 +83,17 @@ impl Entrance {
 pub(super) struct Files {
     tls: Option<Arc<Tls>>,
     access: Option<Arc<Access>>,
+    jwt: Option<Arc<Jwt>>,
 }
 
 impl Files {
     fn each(&self) -> impl Iterator<Item = &dyn Renew> {
         let access = self.access.iter().filter_map(|access| access.renew());
-        self.tls.iter().map(|tls| tls.renew()).chain(access)
+        self.tls
+            .iter()
+            .map(|tls| tls.renew())
+            .chain(access)
+            .chain(self.jwt.iter().map(|jwt| jwt.renew()))
     }
 
     /// Looks at them until told to stop.

@@ -14,16 +14,16 @@ use tonic::{Code, Request, Status};
 
 use super::support::{Authority, Files, channel};
 
-fn config() -> Config {
-    let mut config = Config::default();
-    config.policies = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("policies");
+pub fn config() -> Config {
+    let policies = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut config = Config { policies, ..Config::default() };
     config.listen.grpc = "127.0.0.1:0".to_owned();
     config.listen.http = "127.0.0.1:0".to_owned();
     config.server.workers = 1;
     config
 }
 
-async fn plain(address: &Listen) -> Channel {
+pub async fn plain(address: &Listen) -> Channel {
     let endpoint = tonic::transport::Endpoint::new(format!("http://{address}")).unwrap();
     endpoint.connect().await.unwrap()
 }
@@ -52,7 +52,7 @@ async fn forget(channel: Channel, token: Option<&str>) -> Option<Code> {
     SignalServiceClient::new(channel).forget(request).await.err().map(|status| status.code())
 }
 
-async fn stop(app: App) {
+pub async fn stop(app: App) {
     tokio::task::spawn_blocking(move || app.shutdown()).await.unwrap();
 }
 

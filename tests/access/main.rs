@@ -8,5 +8,6 @@
 )]
 
 mod auth;
+mod jwt;
 mod support;
 mod tls;

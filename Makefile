@@ -17,6 +17,7 @@ help: ## Lists what there is
 
 .PHONY: test
 test: toolchain envoy ## Runs all tests, and those of the policies
+	@scripts/need /usr/sbin/nginx=nginx-light
 	$(CARGO) test --locked
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies

@@ -78,16 +78,19 @@ fn filled<'v>(snapshot: &Snapshot, now: Timestamp) -> View<'v> {
 }
 
 fn main() {
-    let calls: u32 = if std::env::args().any(|a| a == "--count") { 100 } else { 300_000 };
+    let arguments: Vec<String> = std::env::args().collect();
+    // `--count` is for valgrind: few calls, of the first policy or of the one named.
+    let counting = arguments.iter().position(|a| a == "--count");
+    let calls: u32 = if counting.is_some() { 100 } else { 300_000 };
+    let only = counting.map(|at| arguments.get(at + 1).map_or("20 factors", |name| name));
     let now = Timestamp::from_millis(1_780_304_400_000);
-    let counting = calls == 100;
     for (name, folder, policy) in [
         ("20 factors", "benches/policies", "session"),
         ("reputation", "policies", "reputation"),
         ("session with insider", "policies", "session"),
     ]
     .into_iter()
-    .take(if counting { 1 } else { 3 })
+    .filter(|(name, _, _)| only.is_none_or(|only| *name == only))
     {
         let snapshot = load(folder);
         let policy = snapshot.find(policy).unwrap();

@@ -1,5 +1,7 @@
 //! The one place that knows every room: builds them, ties them, starts and stops them.
 
+mod entrance;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -9,20 +11,25 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
+use crate::api::authzen::authzen_router;
 use crate::api::check::EnvoyChecker;
 use crate::api::ext_authz::{CheckService, Front};
+use crate::api::forward_auth::{ForwardAuth, forward_auth_router};
 use crate::api::grpc_routes;
 use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpParts, HttpServer, http_router};
 use crate::api::identity::Identity;
+use crate::api::jwt::Jwt;
 use crate::api::pdp::Pdp;
-use crate::api::transport::{BindError, Listen, Listeners, Options, Server};
-use crate::config::Config;
+use crate::api::transport::{BindError, Listen, Options, Server};
+use crate::config::{Config, Listener};
 use crate::learn::Learner;
 use crate::model::{Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
 use crate::telemetry::{DecisionMetrics, Gauges, Metrics};
+
+use entrance::{Entrance, Files};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +91,12 @@ impl App {
     /// When it can't start; nothing runs then.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let vocabulary = Arc::new(Vocabulary::new());
+        let wrong = |key| move |why| StartError::Config { key, why };
+        let jwt = config.jwt.as_ref().map(|jwt| Jwt::new(jwt, &config.identity));
+        let jwt = jwt.transpose().map_err(wrong("jwt"))?.map(Arc::new);
         let identity = Identity::new(&config.identity, &vocabulary)
-            .map_err(|why| StartError::Config { key: "identity", why })?;
+            .map_err(wrong("identity"))?
+            .verifying(jwt.clone());
         let secrets = Secrets::random().map_err(|why| StartError::Randomness(why.to_string()))?;
         let limits = Limits {
             max_entities: config.signals.max_entities,
@@ -105,14 +116,17 @@ impl App {
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
-        let grpc = Listeners::bind(&[listen("listen.grpc", &config.listen.grpc)?])?;
-        let http = Listeners::bind(&[listen("listen.http", &config.listen.http)?])?;
+        let access = Entrance::new(config, &metrics)?;
+        let grpc = access.bind("listen.grpc", &config.listen.grpc, Listener::Grpc)?;
+        let http = access.bind("listen.http", &config.listen.http, Listener::Http)?;
 
         let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
+        let callers = http_callers(config, &pdp, &identity);
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
         let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
+        let front = front.guarded(access.callers());
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
         let grpc = grpc.serve(front, options)?;
@@ -122,10 +136,12 @@ impl App {
             .thread_name("plimsoll-http")
             .enable_all()
             .build()?;
-        let parts = http_parts(&pdp, &publisher, &readiness, &observations);
+        let files = access.files(jwt);
+        let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files);
         let http = {
             let _inside = runtime.enter();
-            HttpServer::start(http, http_router(parts, axum::Router::new()))?
+            let router = http_router(parts, callers);
+            HttpServer::start_guarded(http, router, access.callers())?
         };
 
         if publisher.load() {
@@ -140,6 +156,7 @@ impl App {
             })?,
             Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
+            Cold::start("plimsoll-files", move |stop| files.watch(stop))?,
         ];
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
         Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
@@ -178,12 +195,25 @@ impl App {
     }
 }
 
+/// Those who ask for decisions over HTTP.
+fn http_callers(config: &Config, pdp: &Arc<Pdp>, identity: &Identity) -> axum::Router {
+    let forward_auth = ForwardAuth {
+        pdp: Arc::clone(pdp),
+        identity: identity.clone(),
+        headers: config.ext_authz.headers.clone(),
+        enforces_limits: config.forward_auth.enforces_limits,
+    };
+    authzen_router(Arc::clone(pdp), config.listen.public_url.as_deref())
+        .merge(forward_auth_router(forward_auth))
+}
+
 /// What the HTTP side reads.
 fn http_parts(
     pdp: &Arc<Pdp>,
     publisher: &Arc<Publisher>,
     readiness: &Readiness,
     observations: &Arc<Observations>,
+    files: &Files,
 ) -> HttpParts {
     let gauges = {
         let (pdp, publisher) = (Arc::clone(pdp), Arc::clone(publisher));
@@ -194,6 +224,7 @@ fn http_parts(
         let (pdp, publisher, readiness) =
             (Arc::clone(pdp), Arc::clone(publisher), readiness.clone());
         let started = Timestamp::now();
+        let files = files.clone();
         move || {
             let mut status = publisher.status();
             let stats = pdp.cache.stats();
@@ -208,6 +239,7 @@ fn http_parts(
                 status.insert("uptime_seconds".to_owned(), json!(up));
                 status.insert("entities".to_owned(), json!(stats.entities));
                 status.insert("signal_cache_bytes".to_owned(), json!(stats.bytes));
+                files.tell(status);
             }
             status
         }
@@ -250,11 +282,4 @@ fn sweep(pdp: &Pdp, stop: &std::sync::mpsc::Receiver<()>) {
             pdp.cache.sweep(&published.snapshot.catalog, Timestamp::now(), SWEEP);
         }
     }
-}
-
-fn listen(key: &'static str, text: &str) -> Result<Listen, StartError> {
-    text.parse().map_err(|why: crate::api::transport::ListenParseError| StartError::Config {
-        key,
-        why: why.to_string(),
-    })
 }

@@ -16,12 +16,16 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub listen: ListenConfig,
+    pub tls: Option<TlsConfig>,
+    pub auth: Option<AuthConfig>,
     /// The policy folder; may come into being later.
     pub policies: PathBuf,
     /// The policy that a request meets which names none.
     pub default_policy: String,
     pub identity: IdentityConfig,
+    pub jwt: Option<JwtConfig>,
     pub ext_authz: ExtAuthzConfig,
+    pub forward_auth: ForwardAuthConfig,
     pub signals: SignalsConfig,
     pub server: ServerConfig,
     pub telemetry: TelemetryConfig,
@@ -34,6 +38,83 @@ pub struct ListenConfig {
     pub grpc: String,
     /// HTTP: an address, or `unix:/path`.
     pub http: String,
+    /// Under which URL callers reach HTTP, for the AuthZEN metadata. Without one,
+    /// it is what the request for the metadata came to.
+    pub public_url: Option<String>,
+    /// The mode of Unix sockets, in octal: `"660"`. Left out, the umask decides.
+    pub unix_mode: Option<String>,
+    /// The owner of Unix sockets, as numbers: `"1000"`, `"1000:1000"` or `":1000"`.
+    pub unix_owner: Option<String>,
+}
+
+/// TLS for listeners. The files are read anew when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate and what is above it, as PEM.
+    pub cert: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+    /// Clients must show a certificate that one of these has signed.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+    /// Which listeners; all unless told.
+    #[serde(default = "all_listeners")]
+    pub listeners: Vec<Listener>,
+}
+
+/// A listener, by its key below `listen`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listener {
+    Grpc,
+    Http,
+}
+
+/// Who may do what. Left out, everybody may do everything, which is only taken
+/// where nobody but this machine can connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// Callers that prove themselves by a client certificate.
+    pub callers: Vec<CallerConfig>,
+    /// A file of tokens, a line each: `name sha256hex permission,permission`.
+    /// Read anew when it changes.
+    pub tokens: Option<PathBuf>,
+    /// What callers on loopback and Unix sockets may do without proof.
+    pub local: Vec<Permission>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        AuthConfig { callers: Vec::new(), tokens: None, local: vec![Permission::Decide] }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerConfig {
+    /// A URI or DNS name of the certificate; `spiffe://prod/edge/*` is all below.
+    pub name: String,
+    pub permissions: Vec<Permission>,
+}
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Ask for decisions.
+    Decide,
+    /// Report signals.
+    Report,
+    /// Look into what is known and was decided.
+    Review,
+    /// Make Plimsoll forget, and all else.
+    Admin,
+}
+
+fn all_listeners() -> Vec<Listener> {
+    vec![Listener::Grpc, Listener::Http]
 }
 
 /// For each entity kind, where its id comes from: tried in order. What is not
@@ -55,6 +136,8 @@ pub enum IdentitySource {
         #[serde(default = "payload_key")]
         payload: String,
     },
+    /// A claim of a token that is verified here, as `jwt` says.
+    Jwt { claim: String },
     /// A header, lower case: only where the proxy sets it and clients can't.
     Header(String),
     /// A cookie.
@@ -68,6 +151,35 @@ pub enum IdentitySource {
     ContextExtension(String),
 }
 
+/// How tokens of end users are verified, for identity sources `jwt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwtConfig {
+    /// The key set (RFC 7517), a file. Read anew when it changes.
+    pub jwks: PathBuf,
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must be, or have among others.
+    pub audience: String,
+    /// Others are not taken, whatever a token says of itself.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The header that the token is in.
+    #[serde(default = "authorization")]
+    pub header: String,
+}
+
+/// How a token is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JwtAlgorithm {
+    RS256,
+    ES256,
+    EdDSA,
+}
+
+fn authorization() -> String {
+    "authorization".to_owned()
+}
+
 fn payload_key() -> String {
     "payload".to_owned()
 }
@@ -75,10 +187,19 @@ fn payload_key() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExtAuthzConfig {
-    /// Which `x-plimsoll-*` headers the upstream is sent.
+    /// Which `x-plimsoll-*` headers the upstream is sent, through Envoy and by
+    /// forward-auth.
     pub headers: Vec<AnswerHeader>,
     /// A larger message is refused (bytes).
     pub max_message: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardAuthConfig {
+    /// The application enforces the limits in `x-plimsoll-limits`. Without that, a
+    /// `restrict` is a `deny`. Stands here since all else in such a request may be a client's.
+    pub enforces_limits: bool,
 }
 
 /// A header of ours.
@@ -134,13 +255,19 @@ pub enum LogFormat {
 }
 
 impl Default for Config {
+    /// For this machine only: both listeners on loopback, where without `auth`
+    /// everybody may do everything. See docs/security.md before opening a port.
     fn default() -> Self {
         Config {
             listen: ListenConfig::default(),
+            tls: None,
+            auth: None,
             policies: PathBuf::from("policies"),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
+            jwt: None,
             ext_authz: ExtAuthzConfig::default(),
+            forward_auth: ForwardAuthConfig::default(),
             signals: SignalsConfig::default(),
             server: ServerConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -150,7 +277,13 @@ impl Default for Config {
 
 impl Default for ListenConfig {
     fn default() -> Self {
-        ListenConfig { grpc: "127.0.0.1:9191".to_owned(), http: "127.0.0.1:9192".to_owned() }
+        ListenConfig {
+            grpc: "127.0.0.1:9191".to_owned(),
+            http: "127.0.0.1:9192".to_owned(),
+            public_url: None,
+            unix_mode: None,
+            unix_owner: None,
+        }
     }
 }
 
@@ -245,8 +378,24 @@ impl Config {
         if self.server.max_streams == 0 {
             return wrong("server.max_streams", "must be above zero");
         }
+        if let Some(url) = &self.listen.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            if !host.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' '])) {
+                return wrong("listen.public_url", "is a http(s) URL without query and fragment");
+            }
+        }
+        let ca = self.tls.as_ref().and_then(|tls| tls.client_ca.as_ref());
+        if ca.is_none() && self.auth.as_ref().is_some_and(|auth| !auth.callers.is_empty()) {
+            return wrong("auth.callers", "certificates prove nothing without `tls.client_ca`");
+        }
+        if self.jwt.as_ref().is_some_and(|jwt| jwt.algorithms.is_empty()) {
+            return wrong("jwt.algorithms", "names none of RS256, ES256, EdDSA");
+        }
         for sources in self.identity.0.values() {
             for source in sources {
+                if matches!(source, IdentitySource::Jwt { .. }) && self.jwt.is_none() {
+                    return wrong("identity", "a source `jwt` needs `jwt`: keys, issuer, audience");
+                }
                 if let IdentitySource::ForwardedFor { trusted_hops: 0 } = source {
                     return wrong(
                         "identity",

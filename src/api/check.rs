@@ -15,7 +15,7 @@ use super::ext_authz::{
     CheckAnswer, CheckRequest, Checker, Header, HeaderToSet, HttpAttributes, StructWriter, decode,
     encode,
 };
-use super::identity::{Identified, Identity};
+use super::identity::{Evidence, Identified, Identity};
 use super::path::{normalise, normalise_host};
 use super::pdp::{Decided, Pdp, Published, Unanswered, with_arena};
 use super::problem::{Problem, challenge, wants_html};
@@ -59,8 +59,9 @@ impl EnvoyChecker {
             Ok(path) => path,
             Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
         };
-        let identified = match self.identity.of(&check, arena) {
+        let identified = match self.identity.of(&Evidence::from(&check), arena) {
             Ok(identified) => identified,
+            Err(why) if why.by_token => return self.refuse_token(&why.to_string(), &http, out),
             Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
         };
         let request = request(published, &check, &http, path, &identified, arena);
@@ -91,6 +92,26 @@ impl EnvoyChecker {
     ) -> Result<(), Status> {
         self.pdp.metrics.refused.malformed.add(1);
         deny(400, &[why.to_owned()], http, out);
+        Ok(())
+    }
+
+    /// Denies a token that can't be verified (RFC 6750, section 3.1).
+    fn refuse_token(
+        &self,
+        why: &str,
+        http: &HttpAttributes<'_>,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
+        self.pdp.metrics.refused.malformed.add(1);
+        let problem = Problem {
+            status: 401,
+            decision: Decision::Deny,
+            id: None,
+            reasons: &[why.to_owned()],
+            acr: &[],
+            amr: &[],
+        };
+        encode_problem(&problem, Some("Bearer error=\"invalid_token\""), Some(http), out, |_| {});
         Ok(())
     }
 
@@ -215,7 +236,7 @@ fn is_ours(header: &Header<'_>) -> bool {
 }
 
 /// One of our headers; nothing where it says nothing.
-fn our_header<'a>(
+pub(super) fn our_header<'a>(
     header: AnswerHeader,
     decided: &Decided<'a, '_>,
     decision: Decision,

@@ -1,6 +1,7 @@
 //! The HTTP side: signals as JSON, probes, status and metrics. Runs on the cold
 //! runtime, apart from the threads that answer proxies.
 
+pub(in crate::api) mod body;
 mod panics;
 mod problem;
 mod report;

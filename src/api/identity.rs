@@ -5,10 +5,12 @@
 //! the request: who can garble an identity must not become nobody by it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 
-use super::ext_authz::{CheckRequest, ClaimValue, metadata_claim};
+use super::ext_authz::{CheckRequest, ClaimValue, Header, metadata_claim};
+use super::jwt::Jwt;
 use super::question::canonical_text;
 use crate::config::{IdentityConfig, IdentitySource};
 use crate::model::{Entities, EntityKind, Vocabulary};
@@ -19,13 +21,45 @@ const JWT_NAMESPACE: &str = "envoy.filters.http.jwt_authn";
 /// A longer id is malformed (bytes); the signal cache has none such.
 const MAX_ID: usize = crate::signals::MAX_ID;
 
-/// The configured sources, by entity kind.
-#[derive(Debug)]
-pub struct Identity {
-    kinds: Vec<Kind>,
+/// What a request says about who it is from: all that sources are read from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'r> {
+    pub headers: &'r [Header<'r>],
+    /// Of the connection's other end, as the proxy saw it; empty where it is unknown.
+    pub address: &'r str,
+    /// The identity in the peer's certificate, empty where it has none.
+    pub principal: &'r str,
+    /// Envoy's metadata, encoded.
+    pub metadata: &'r [u8],
+    pub context_extensions: &'r [(&'r str, &'r str)],
 }
 
-#[derive(Debug)]
+impl<'r> From<&CheckRequest<'r>> for Evidence<'r> {
+    fn from(check: &CheckRequest<'r>) -> Self {
+        Evidence {
+            headers: check.http.map(|http| http.headers).unwrap_or_default(),
+            address: check.source.address,
+            principal: check.source.principal,
+            metadata: check.metadata,
+            context_extensions: check.context_extensions,
+        }
+    }
+}
+
+impl<'r> Evidence<'r> {
+    fn header(&self, name: &str) -> Option<&'r Header<'r>> {
+        self.headers.iter().find(|header| header.name == name)
+    }
+}
+
+/// The configured sources, by entity kind.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    kinds: Vec<Kind>,
+    jwt: Option<Arc<Jwt>>,
+}
+
+#[derive(Clone, Debug)]
 struct Kind {
     kind: EntityKind,
     name: Box<str>,
@@ -48,6 +82,8 @@ pub struct Identified<'r> {
 pub struct Malformed {
     pub kind: String,
     pub why: &'static str,
+    /// Whether a token is at fault: the answer is then 401.
+    pub by_token: bool,
 }
 
 impl Identity {
@@ -66,23 +102,50 @@ impl Identity {
                 sources: sources.clone(),
             });
         }
-        Ok(Identity { kinds })
+        Ok(Identity { kinds, jwt: None })
     }
 
-    /// Reads the entities of a check.
+    /// Verifies tokens for sources `jwt`; without it such a source ends the request.
+    #[must_use]
+    pub fn verifying(self, jwt: Option<Arc<Jwt>>) -> Self {
+        Self { jwt, ..self }
+    }
+
+    /// A claim of the token in the request.
+    fn claim<'r>(
+        &self,
+        claim: &str,
+        evidence: &Evidence<'r>,
+        arena: &'r Bump,
+    ) -> Result<Option<&'r str>, &'static str> {
+        let jwt = self.jwt.as_deref().ok_or("nothing verifies tokens here")?;
+        match header(evidence, jwt.header())? {
+            Some(value) => jwt.claim(value, claim, arena),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the entities of a request.
     ///
     /// # Errors
     /// When an identity is malformed.
     pub fn of<'r>(
         &self,
-        check: &CheckRequest<'r>,
+        evidence: &Evidence<'r>,
         arena: &'r Bump,
     ) -> Result<Identified<'r>, Malformed> {
         let mut found = Identified::default();
         for kind in &self.kinds {
-            let malformed = |why| Malformed { kind: kind.name.to_string(), why };
+            let name = &*kind.name;
+            let malformed = |why| Malformed { kind: name.to_owned(), why, by_token: false };
             for source in &kind.sources {
-                let Some(id) = read(source, check, arena).map_err(malformed)? else { continue };
+                let read = match source {
+                    IdentitySource::Jwt { claim } => self
+                        .claim(claim, evidence, arena)
+                        .map_err(|why| Malformed { by_token: true, ..malformed(why) }),
+                    source => read(source, evidence, arena).map_err(malformed),
+                };
+                let Some(id) = read? else { continue };
                 let id = id.trim_matches(' ');
                 if id.is_empty() {
                     continue;
@@ -111,15 +174,17 @@ impl Identity {
 /// What a source says; nothing where it is absent.
 fn read<'r>(
     source: &IdentitySource,
-    check: &CheckRequest<'r>,
+    evidence: &Evidence<'r>,
     arena: &'r Bump,
 ) -> Result<Option<&'r str>, &'static str> {
     match source {
-        IdentitySource::Principal {} => Ok(Some(check.source.principal)),
-        IdentitySource::Connection {} => Ok(Some(check.source.address)),
+        IdentitySource::Principal {} => Ok(Some(evidence.principal)),
+        IdentitySource::Connection {} => Ok(Some(evidence.address)),
+        // Read by who has the keys.
+        IdentitySource::Jwt { .. } => Ok(None),
         IdentitySource::JwtMetadata { claim, payload } => {
             let path = [payload.as_str(), claim.as_str()];
-            match metadata_claim(check.metadata, JWT_NAMESPACE, &path, arena) {
+            match metadata_claim(evidence.metadata, JWT_NAMESPACE, &path, arena) {
                 Some(ClaimValue::Text(text)) => Ok(Some(text)),
                 Some(ClaimValue::Number(x)) => {
                     Ok(Some(bumpalo::format!(in arena, "{}", x).into_bump_str()))
@@ -128,16 +193,14 @@ fn read<'r>(
                 None => Ok(None),
             }
         }
-        IdentitySource::Header(name) => header(check, name),
+        IdentitySource::Header(name) => header(evidence, name),
         IdentitySource::Cookie(name) => {
-            let Some(http) = check.http else { return Ok(None) };
-            let Some(cookies) = http.header("cookie") else { return Ok(None) };
+            let Some(cookies) = evidence.header("cookie") else { return Ok(None) };
             let text = cookies.text().ok_or("a cookie is not UTF-8")?;
             cookie(text, name)
         }
         IdentitySource::ForwardedFor { trusted_hops } => {
-            let Some(http) = check.http else { return Ok(None) };
-            let Some(header) = http.header("x-forwarded-for") else { return Ok(None) };
+            let Some(header) = evidence.header("x-forwarded-for") else { return Ok(None) };
             // Several lines of this header are one list (RFC 9110, section 5.3).
             let text = header.text().ok_or("x-forwarded-for is not UTF-8")?;
             let mut hops = text.rsplit(',').map(str::trim);
@@ -146,15 +209,14 @@ fn read<'r>(
             address.map(Some).ok_or("x-forwarded-for has fewer hops than are trusted")
         }
         IdentitySource::ContextExtension(key) => {
-            let extensions = check.context_extensions;
+            let extensions = evidence.context_extensions;
             Ok(extensions.iter().find(|(name, _)| name == key).map(|(_, value)| *value))
         }
     }
 }
 
-fn header<'r>(check: &CheckRequest<'r>, name: &str) -> Result<Option<&'r str>, &'static str> {
-    let Some(http) = check.http else { return Ok(None) };
-    let Some(header) = http.header(name) else { return Ok(None) };
+fn header<'r>(evidence: &Evidence<'r>, name: &str) -> Result<Option<&'r str>, &'static str> {
+    let Some(header) = evidence.header(name) else { return Ok(None) };
     if header.repeated {
         return Err("its header came more than once");
     }

@@ -1,19 +1,24 @@
 //! Where decisions go in and out over the wire.
 
+pub mod access;
 pub mod answer;
 pub mod ask;
+pub mod authzen;
 pub mod check;
 pub mod decision;
 pub mod ext_authz;
+pub mod forward_auth;
 pub mod health;
 pub mod http;
 pub mod id;
 pub mod identity;
 pub(crate) mod json;
+pub mod jwt;
 pub mod path;
 pub mod pdp;
 mod problem;
 pub mod question;
+pub mod renewed;
 pub mod resource;
 mod routes;
 pub mod signals;

@@ -14,8 +14,10 @@ pub enum PathError {
     NotAbsolute,
     #[error("the path has a malformed percent-encoding")]
     BadEncoding,
-    #[error("the path has an encoded slash or backslash, which servers read differently")]
-    EncodedSlash,
+    #[error("the path has an encoded `/`, `\\` or `;`, which servers read differently")]
+    EncodedSeparator,
+    #[error("the path has a dot segment with parameters, which servers read differently")]
+    DotParameters,
     #[error("the path has a backslash, which servers read differently")]
     Backslash,
     #[error("the path is encoded twice")]
@@ -42,7 +44,14 @@ pub fn normalise<'r>(target: &'r str, arena: &'r Bump) -> Result<&'r str, PathEr
     let mut segments: Vec<&str> = Vec::new();
     let mut ends_open = false;
     for segment in decoded.split('/') {
-        let segment = segment.split(';').next().unwrap_or_default();
+        let (segment, parameters) = match segment.split_once(';') {
+            Some((segment, parameters)) => (segment, Some(parameters)),
+            None => (segment, None),
+        };
+        // `/admin/..;/public` is `/public` to some servers, and below `/admin` to others.
+        if parameters.is_some() && matches!(segment, "." | "..") {
+            return Err(PathError::DotParameters);
+        }
         ends_open = matches!(segment, "" | "." | "..");
         match segment {
             "" | "." => {}
@@ -93,7 +102,7 @@ fn decode(path: &str) -> Result<Cow<'_, str>, PathError> {
                     return Err(PathError::BadEncoding);
                 };
                 match high << 4 | low {
-                    b'/' | b'\\' => return Err(PathError::EncodedSlash),
+                    b'/' | b'\\' | b';' => return Err(PathError::EncodedSeparator),
                     byte if byte.is_ascii_control() => return Err(PathError::Control),
                     // `%25` may hide a second encoding, decoded by who comes next.
                     b'%' => return Err(PathError::DoubleEncoding),
@@ -153,7 +162,6 @@ mod tests {
             ("/%2e%2e", "AboveRoot"),
             ("/a/%2e%2e/b", "/b"),
             ("/a;x=1/b;y", "/a/b"),
-            ("/a/..;/b", "/b"),
             ("/.well-known/x", "/.well-known/x"),
             ("/caf%C3%A9", "/café"),
         ] {
@@ -174,8 +182,11 @@ mod tests {
             ("admin", PathError::NotAbsolute),
             ("*", PathError::NotAbsolute),
             ("http://x/admin", PathError::NotAbsolute),
-            ("/a%2fb", PathError::EncodedSlash),
-            ("/a%5cb", PathError::EncodedSlash),
+            ("/a%2fb", PathError::EncodedSeparator),
+            ("/a%5cb", PathError::EncodedSeparator),
+            ("/a%3bb", PathError::EncodedSeparator),
+            ("/admin/..;/public", PathError::DotParameters),
+            ("/admin/%2e%2e;x/public", PathError::DotParameters),
             ("/a\\b", PathError::Backslash),
             ("/%252e%252e", PathError::DoubleEncoding),
             ("/%2", PathError::BadEncoding),
@@ -213,7 +224,10 @@ mod tests {
             if let Ok(normal) = normalise(&raw, &arena) {
                 proptest::prop_assert!(!normal.contains("//"));
                 proptest::prop_assert!(!normal.split('/').any(|s| s == ".." || s == "."));
-                proptest::prop_assert_eq!(normalise(normal, &arena), Ok(normal));
+                // An encoded `?` or `#` is part of the path, and would end it if it were read anew.
+                if !normal.contains(['?', '#']) {
+                    proptest::prop_assert_eq!(normalise(normal, &arena), Ok(normal));
+                }
             }
         }
     }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::BoxStream;
+use super::access::Caller;
 use super::ask::guarded;
 use super::health::{Readiness, Stage};
 use super::json;
@@ -126,8 +127,11 @@ impl SignalService for Signals {
         &self,
         request: Request<ForgetRequest>,
     ) -> Result<Response<ForgetResponse>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         let (kind, entity) = self.named(request.into_inner().entity)?;
         let found = self.pdp.cache.forget(kind, &entity.id);
+        let (kind, id) = (&*entity.r#type, &*entity.id);
+        tracing::info!(target: "audit", act = "forget", %caller, kind, id, found, "an entity was forgotten");
         Ok(Response::new(ForgetResponse { found }))
     }
 }

@@ -44,6 +44,12 @@ pub struct Refusals {
     pub unknown_policy: Counter,
     pub malformed: Counter,
     pub panicked: Counter,
+    /// Of callers who proved nothing, or showed an unknown token.
+    pub unauthenticated: Counter,
+    /// Of callers who may do other things.
+    pub permission_denied: Counter,
+    /// From addresses that showed too many unknown tokens.
+    pub rate_limited: Counter,
 }
 
 /// What outlives a policy's revisions.

@@ -135,11 +135,14 @@ impl Collector for Decisions {
             })?;
         }
         let refused = &metrics.refused;
-        let causes: [(&str, &Counter); 4] = [
+        let causes: [(&str, &Counter); 7] = [
             ("no_policy", &refused.no_policy),
             ("unknown_policy", &refused.unknown_policy),
             ("malformed", &refused.malformed),
             ("panicked", &refused.panicked),
+            ("unauthenticated", &refused.unauthenticated),
+            ("permission_denied", &refused.permission_denied),
+            ("rate_limited", &refused.rate_limited),
         ];
         family(&mut encoder, names::REFUSED, MetricType::Counter, |encoder| {
             for (cause, counter) in causes {

@@ -31,6 +31,8 @@ const RULES: &[(&str, &[&str])] = &[
         &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
     ),
     ("learn", &["signals", "model"]),
+    // For those outside.
+    ("client", &["proto", "api::json"]),
     // Those that wire everything.
     ("app", &["*"]),
     ("cli", &["*"]),
@@ -39,7 +41,7 @@ const RULES: &[(&str, &[&str])] = &[
 ];
 
 const HOT: &[&str] = &["model", "api", "signals", "engine"];
-const COLD: &[&str] = &["policy", "learn", "app", "cli"];
+const COLD: &[&str] = &["policy", "learn", "client", "app", "cli"];
 
 /// The rooms that nothing of the outside world may enter.
 const PURE: &[&str] = &["model", "engine"];

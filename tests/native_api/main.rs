@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod client;
 mod decisions;
 mod health;
 mod http;

@@ -144,9 +144,13 @@ impl House {
         House { pdp, readiness, server }
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub fn url(&self) -> String {
         let Listen::Tcp(address) = &self.server.addresses()[0] else { panic!("no TCP") };
-        Endpoint::new(format!("http://{address}")).unwrap().connect().await.unwrap()
+        format!("http://{address}")
+    }
+
+    pub async fn channel(&self) -> Channel {
+        Endpoint::new(self.url()).unwrap().connect().await.unwrap()
     }
 
     pub async fn decisions(&self) -> DecisionServiceClient<Channel> {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,23 +13,39 @@ use tower::Service;
 
 use super::body::CheckBody;
 use super::service::{CHECK_PATH, CheckFuture, CheckService, Checker};
+use crate::api::access::{Access, DECIDE, Door, Refusal, grpc_need};
+use crate::api::transport::{ForPeer, Peer};
 
 /// Checks, and beside them whatever other gRPC services there are.
 #[derive(Debug)]
 pub struct Front<C> {
     check: CheckService<C>,
     routes: Routes,
+    door: Door,
 }
 
 impl<C: Checker> Front<C> {
     pub fn new(check: CheckService<C>, routes: Routes) -> Self {
-        Self { check, routes: routes.prepare() }
+        Self { check, routes: routes.prepare(), door: Door::default() }
+    }
+
+    /// Lets in only who may come in.
+    #[must_use]
+    pub fn guarded(self, access: Option<Arc<Access>>) -> Self {
+        Self { door: Door::new(access), ..self }
     }
 }
 
 impl<C: Checker> Clone for Front<C> {
     fn clone(&self) -> Self {
-        Self { check: self.check.clone(), routes: self.routes.clone() }
+        let (check, routes) = (self.check.clone(), self.routes.clone());
+        Self { check, routes, door: self.door.clone() }
+    }
+}
+
+impl<C: Checker> ForPeer for Front<C> {
+    fn for_peer(&self, peer: &Peer) -> Self {
+        Self { door: self.door.for_peer(peer), ..self.clone() }
     }
 }
 
@@ -48,13 +65,29 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.uri().path() == CHECK_PATH {
-            FrontFuture::Check(self.check.call(request))
-        } else {
-            FrontFuture::Other(Box::pin(self.routes.call(request)))
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let path = request.uri().path();
+        if path == CHECK_PATH {
+            return match self.door.admit(DECIDE, request.headers(), true) {
+                Ok(()) => FrontFuture::Check(self.check.call(request)),
+                Err(refusal) => refused(&refusal),
+            };
         }
+        if let Err(refusal) = self.door.admit(grpc_need(path), request.headers(), true) {
+            return refused(&refusal);
+        }
+        request.extensions_mut().insert(self.door.caller());
+        FrontFuture::Other(Box::pin(self.routes.call(request)))
     }
+}
+
+/// The answer to a caller who is turned away.
+fn refused<C, B>(refusal: &Refusal) -> FrontFuture<C, B>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    FrontFuture::Refused(Some(Box::new(refusal.status().into_http())))
 }
 
 /// One call on its way.
@@ -65,6 +98,7 @@ where
 {
     Check(CheckFuture<C, B>),
     Other(Pin<Box<RoutesFuture<B>>>),
+    Refused(Option<Box<Response<tonic::body::Body>>>),
 }
 
 impl<C, B> Future for FrontFuture<C, B>
@@ -82,6 +116,10 @@ where
             }
             FrontFuture::Other(other) => {
                 other.as_mut().poll(cx).map_ok(|response| response.map(FrontBody::Other))
+            }
+            FrontFuture::Refused(refused) => {
+                let response = refused.take().map_or_else(Response::default, |refused| *refused);
+                Poll::Ready(Ok(response.map(FrontBody::Other)))
             }
         }
     }

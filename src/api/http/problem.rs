@@ -4,6 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::api::access::Refusal;
+
 /// What went wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -27,6 +29,25 @@ impl Problem {
         self.place = Some(place.into());
         self
     }
+}
+
+/// The answer to a caller who is turned away.
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let (status, name, value) = match refusal {
+        Refusal::Unproven(_) => (StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, "Bearer"),
+        Refusal::UnknownToken(_) => {
+            let challenge = "Bearer error=\"invalid_token\"";
+            (StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, challenge)
+        }
+        Refusal::Denied { .. } => {
+            let challenge = "Bearer error=\"insufficient_scope\"";
+            (StatusCode::FORBIDDEN, header::WWW_AUTHENTICATE, challenge)
+        }
+        Refusal::Limited => (StatusCode::TOO_MANY_REQUESTS, header::RETRY_AFTER, "60"),
+    };
+    let mut response = Problem::new(status, refusal.to_string()).into_response();
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }
 
 impl IntoResponse for Problem {

@@ -1,24 +1,36 @@
 //! Serves the router, on TCP and on Unix sockets.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
 use axum::serve::Listener;
+use futures_util::future::Either;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
-use crate::api::transport::{Bound, Listen, Listeners};
+use super::problem;
+use crate::api::access::{Access, Door, http_need, takes_own_token};
+use crate::api::transport::{Bound, Listen, Listeners, Peer, Speaks, Tls, shake_hands};
 
 /// How long a client may take over a request's head.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +46,8 @@ pub struct HttpServer {
 #[derive(Clone, Debug)]
 struct Shared {
     router: Router,
+    door: Door,
+    tls: Option<Arc<Tls>>,
     /// No more connections, and the open ones end with what they are at.
     stop: CancellationToken,
     /// No more waiting either.
@@ -48,26 +62,42 @@ impl HttpServer {
     /// # Errors
     /// When a socket can't be had from the runtime.
     pub fn start(listeners: Listeners, router: Router) -> io::Result<Self> {
+        Self::start_guarded(listeners, router, None)
+    }
+
+    /// As [`start`](Self::start), and lets in only who may come in.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_guarded(
+        listeners: Listeners,
+        router: Router,
+        access: Option<Arc<Access>>,
+    ) -> io::Result<Self> {
         let addresses = listeners.addresses().to_vec();
+        let (bound, tls) = listeners.into_bound();
         let shared = Shared {
             router,
+            door: Door::new(access),
+            tls,
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             connections: TaskTracker::new(),
             overrun: Arc::default(),
         };
         let mut listening = JoinSet::new();
-        for bound in listeners.into_bound() {
+        for bound in bound {
             let shared = shared.clone();
             match bound {
                 Bound::Tcp(listener) => {
                     let listener = TcpListener::from_std(listener)?;
-                    listening.spawn(shared.accept_all(listener));
+                    listening
+                        .spawn(shared.accept_all(listener, |address| Peer::at(Some(*address))));
                 }
                 Bound::Unix(listener, file) => {
                     let listener = UnixListener::from_std(listener)?;
                     listening.spawn(async move {
-                        shared.accept_all(listener).await;
+                        shared.accept_all(listener, |_| Peer::at(None)).await;
                         // Unlinks the path, after the listening has ended.
                         drop(file);
                     });
@@ -107,26 +137,45 @@ impl Drop for HttpServer {
 
 impl Shared {
     /// The listener itself deals with what can go wrong in accepting.
-    async fn accept_all<L: Listener>(self, mut listener: L) {
+    async fn accept_all<L: Listener>(self, mut listener: L, peer: fn(&L::Addr) -> Peer) {
         loop {
-            let (stream, _) = tokio::select! {
+            let (stream, address) = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            let serving = self.clone().serve(stream);
-            self.connections.spawn(serving);
+            self.connections.spawn(self.clone().take_up(stream, peer(&address)));
         }
     }
 
-    async fn serve<S>(self, stream: S)
+    async fn take_up<S>(self, stream: S, mut peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Some(tls) = &self.tls else { return self.serve(stream, peer).await };
+        let secured = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return,
+            secured = shake_hands(stream, tls.config(Speaks::Http), &mut peer) => secured,
+        };
+        match secured {
+            Ok(stream) => self.serve(stream, peer).await,
+            Err(error) => {
+                tracing::debug!(%error, address = ?peer.address, "a handshake failed");
+            }
+        }
+    }
+
+    async fn serve<S>(self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
         http.http2().timer(TokioTimer::new());
-        let service = TowerToHyperService::new(self.router.clone());
+        let door = Mutex::new(self.door.for_peer(&peer));
+        let guarded = Guarded { door: Arc::new(door), router: self.router.clone() };
+        let service = TowerToHyperService::new(guarded);
         let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         tokio::select! {
             biased;
@@ -140,6 +189,36 @@ impl Shared {
                 self.overrun.fetch_add(1, Relaxed);
             }
         }
+    }
+}
+
+/// One connection's router, behind its door.
+#[derive(Clone, Debug)]
+struct Guarded {
+    door: Arc<Mutex<Door>>,
+    router: Router,
+}
+
+impl Service<Request<Incoming>> for Guarded {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        let path = request.uri().path();
+        let mut door = self.door.lock();
+        if let Err(refusal) = door.admit(http_need(path), request.headers(), takes_own_token(path))
+        {
+            return Either::Left(ready(Ok(problem::refused(&refusal))));
+        }
+        let caller = door.caller();
+        drop(door);
+        request.extensions_mut().insert(caller);
+        Either::Right(self.router.call(request))
     }
 }
 

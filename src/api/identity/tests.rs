@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use bumpalo::Bump;
 
-use super::{Identified, Identity, Malformed};
+use super::{Evidence, Identified, Identity, Malformed};
 use crate::api::ext_authz::{CheckRequest, Header, HttpAttributes, Peer};
 use crate::config::{IdentityConfig, IdentitySource};
 use crate::model::Vocabulary;
@@ -30,7 +30,7 @@ fn id_of<'r>(
     let vocabulary = Vocabulary::new();
     let config = IdentityConfig(BTreeMap::from([(kind.to_owned(), sources.to_vec())]));
     let identity = Identity::new(&config, &vocabulary).unwrap();
-    let found: Identified<'r> = identity.of(check, arena)?;
+    let found: Identified<'r> = identity.of(&Evidence::from(check), arena)?;
     Ok(found.entities.get(vocabulary.kind(kind).unwrap()))
 }
 
@@ -107,7 +107,7 @@ fn nothing_but_what_the_proxy_attests_is_trusted_by_default() {
         header("authorization", "Bearer x"),
     ];
     let check = check(&headers);
-    let found = identity.of(&check, &arena).unwrap();
+    let found = identity.of(&Evidence::from(&check), &arena).unwrap();
     assert_eq!(found.subject, "spiffe://x/web");
     assert_eq!(found.address, Some("198.51.100.7".parse().unwrap()));
     assert_eq!(found.entities.get(vocabulary.kind("session").unwrap()), None);

@@ -25,6 +25,13 @@ pub enum Listen {
     },
 }
 
+/// Whom a Unix socket belongs to; left out, the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    pub user: Option<u32>,
+    pub group: Option<u32>,
+}
+
 /// A text that is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither an address with a port nor `unix:` and a path")]
@@ -73,10 +80,10 @@ pub(in crate::api) struct SocketFile {
 }
 
 impl Bound {
-    pub(super) fn bind(listen: &Listen) -> Result<Self, BindError> {
+    pub(super) fn bind(listen: &Listen, owner: Owner) -> Result<Self, BindError> {
         match listen {
             Listen::Tcp(address) => bind_tcp(*address),
-            Listen::Unix { path, mode } => bind_unix(path, *mode),
+            Listen::Unix { path, mode } => bind_unix(path, *mode, owner),
         }
         .map_err(|source| BindError { address: listen.clone(), source })
     }
@@ -99,12 +106,15 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
     Ok(Bound::Tcp(socket.into()))
 }
 
-fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<Bound> {
+fn bind_unix(path: &Path, mode: Option<u32>, owner: Owner) -> io::Result<Bound> {
     unlink_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Before `listen` nobody can connect, so nobody gets in before the mode is right.
+    // Before `listen` nobody can connect, so nobody gets in before owner and mode are right.
+    if owner != Owner::default() {
+        std::os::unix::fs::chown(path, owner.user, owner.group)?;
+    }
     if let Some(mode) = mode {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     }

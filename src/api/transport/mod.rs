@@ -7,7 +7,9 @@
 
 mod acceptor;
 mod listen;
+mod peer;
 pub(crate) mod socket;
+mod tls;
 mod worker;
 
 use std::io;
@@ -22,9 +24,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-pub use listen::{BindError, Listen, ListenParseError};
+pub use listen::{BindError, Listen, ListenParseError, Owner};
+pub use peer::{ForPeer, Peer};
+pub use tls::{Speaks, Tls};
 
 pub(in crate::api) use listen::Bound;
+pub(in crate::api) use socket::shake_hands;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,12 +53,19 @@ impl Default for Options {
 pub struct Listeners {
     bound: Vec<Bound>,
     addresses: Vec<Listen>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Listeners {
     /// Binds all of `addresses`, or none.
     pub fn bind(addresses: &[Listen]) -> Result<Self, BindError> {
-        let bound = addresses.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
+        Self::bind_owned(addresses, Owner::default())
+    }
+
+    /// As [`bind`](Self::bind), and gives Unix sockets to an owner.
+    pub fn bind_owned(addresses: &[Listen], owner: Owner) -> Result<Self, BindError> {
+        let bind = |address| Bound::bind(address, owner);
+        let bound = addresses.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
         let addresses = bound
             .iter()
             .zip(addresses)
@@ -62,7 +74,14 @@ impl Listeners {
                 bound.address().map_err(|source| BindError { address, source })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { bound, addresses })
+        Ok(Self { bound, addresses, tls: None })
+    }
+
+    /// Every connection must begin with a TLS handshake.
+    #[must_use]
+    pub fn secured(mut self, tls: Option<Arc<Tls>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// The addresses as bound, in the order of asking: with a port where 0 was asked for.
@@ -71,17 +90,17 @@ impl Listeners {
     }
 
     /// The sockets, for a server of another shape.
-    pub(in crate::api) fn into_bound(self) -> Vec<Bound> {
-        self.bound
+    pub(in crate::api) fn into_bound(self) -> (Vec<Bound>, Option<Arc<Tls>>) {
+        (self.bound, self.tls)
     }
 
     /// Serves `service` until [`Server::shutdown`]. Fails only where threads can't be had.
     ///
-    /// Every connection gets a clone of `service` and calls it without asking whether it is ready:
+    /// Every connection gets [its own](ForPeer) of `service` and calls it without asking whether it is ready:
     /// it must always be, as routers are.
     pub fn serve<S, B>(self, service: S, options: Options) -> io::Result<Server>
     where
-        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>> + ForPeer + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -108,6 +127,7 @@ impl Listeners {
                 stop: server.stop.child_token(),
                 deadline: Arc::clone(&server.deadline),
                 max_streams: options.max_streams,
+                tls: self.tls.clone(),
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let name = format!("plimsoll-rpc-{number}");

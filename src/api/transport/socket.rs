@@ -2,10 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::peer::Peer;
+
+/// How long a handshake may take.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection between the acceptor, which has it from its own runtime, and the worker that will serve it.
 #[derive(Debug)]
@@ -19,6 +27,44 @@ pub(super) enum Accepted {
 pub(crate) enum Connection {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<Connection>>),
+}
+
+impl Connection {
+    /// Fails where a TCP peer has gone already: without an address it would
+    /// pass for one on a Unix socket.
+    pub(super) fn peer(&self) -> io::Result<Peer> {
+        Ok(Peer::at(match self {
+            Self::Tcp(stream) => Some(stream.peer_addr()?),
+            Self::Tls(stream) => return stream.get_ref().0.peer(),
+            Self::Unix(_) => None,
+        }))
+    }
+
+    /// Shakes hands; tells who the peer has proved to be.
+    pub(super) async fn secure(
+        self,
+        config: Arc<rustls::ServerConfig>,
+        peer: &mut Peer,
+    ) -> io::Result<Self> {
+        Ok(Self::Tls(Box::new(shake_hands(self, config, peer).await?)))
+    }
+}
+
+/// The handshake of a TLS server, within its time.
+pub(in crate::api) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: Arc<rustls::ServerConfig>,
+    peer: &mut Peer,
+) -> io::Result<TlsStream<S>> {
+    let shaking = TlsAcceptor::from(config).accept(stream);
+    let stream = tokio::time::timeout(HANDSHAKE_PATIENCE, shaking)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first) {
+        peer.certified(certificate);
+    }
+    Ok(stream)
 }
 
 impl TryFrom<Accepted> for Connection {
@@ -41,6 +87,7 @@ impl AsyncRead for Connection {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -56,6 +103,7 @@ impl AsyncWrite for Connection {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -63,6 +111,7 @@ impl AsyncWrite for Connection {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -70,6 +119,7 @@ impl AsyncWrite for Connection {
         match &mut *self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

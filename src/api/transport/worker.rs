@@ -17,7 +17,9 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::BoxError;
+use super::peer::ForPeer;
 use super::socket::{Accepted, Connection};
+use super::tls::{Speaks, Tls};
 
 /// Connections that wait for a worker to take them up.
 pub(super) const QUEUE: usize = 256;
@@ -47,11 +49,12 @@ pub(super) struct Worker<S> {
     pub(super) stop: CancellationToken,
     pub(super) deadline: Arc<Deadline>,
     pub(super) max_streams: u32,
+    pub(super) tls: Option<Arc<Tls>>,
 }
 
 impl<S, B> Worker<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + ForPeer + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -69,18 +72,37 @@ where
         let connections = TaskTracker::new();
         let overrun = Arc::new(AtomicUsize::new(0));
         while let Some(accepted) = self.next().await {
-            let connection = match Connection::try_from(accepted) {
+            let connection =
+                Connection::try_from(accepted).and_then(|c| c.peer().map(|peer| (c, peer)));
+            let (mut connection, mut peer) = match connection {
                 Ok(connection) => connection,
                 Err(error) => {
                     tracing::warn!(%error, "can't take up a connection");
                     continue;
                 }
             };
-            let service = PerConnection(RefCell::new(self.service.clone()));
-            let serving = http.serve_connection(TokioIo::new(connection), service);
             let (stop, deadline) = (self.stop.clone(), Arc::clone(&self.deadline));
             let overrun = Arc::clone(&overrun);
+            let tls = self.tls.as_ref().map(|tls| tls.config(Speaks::Grpc));
+            let (http, service) = (http.clone(), self.service.clone());
             connections.spawn(async move {
+                if let Some(tls) = tls {
+                    let secured = tokio::select! {
+                        biased;
+                        () = stop.cancelled() => return,
+                        secured = connection.secure(tls, &mut peer) => secured,
+                    };
+                    connection = match secured {
+                        Ok(connection) => connection,
+                        Err(error) => {
+                            tracing::debug!(%error, address = ?peer.address, "a handshake failed");
+                            return;
+                        }
+                    };
+                }
+                let service = PerConnection(RefCell::new(service.for_peer(&peer)));
+                drop(peer);
+                let serving = http.serve_connection(TokioIo::new(connection), service);
                 let mut serving = pin!(serving);
                 tokio::select! {
                     biased;

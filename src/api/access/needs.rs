@@ -1,0 +1,50 @@
+//! What each call asks of its caller. What is not listed asks the most.
+
+use super::Need;
+use crate::config::Permission::{Admin, Decide, Report, Review};
+
+/// What a check asks.
+pub(in crate::api) const DECIDE: Need = Need::Permission(Decide);
+
+pub(in crate::api) fn grpc_need(path: &str) -> Need {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let (service, method) = path.split_once('/').unwrap_or((path, ""));
+    match (service, method) {
+        ("grpc.health.v1.Health", _) => Need::Nothing,
+        ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
+            Need::Known
+        }
+        ("plimsoll.v1.DecisionService" | "envoy.service.auth.v3.Authorization", _) => DECIDE,
+        ("plimsoll.v1.SignalService", "Report" | "ReportStream") => Need::Permission(Report),
+        // What is known of a person is for those who look into cases.
+        ("plimsoll.v1.SignalService", "Get") | ("plimsoll.v1.ReviewService", _) => {
+            Need::Permission(Review)
+        }
+        _ => Need::Permission(Admin),
+    }
+}
+
+pub(in crate::api) fn http_need(path: &str) -> Need {
+    let at = |root: &str| {
+        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if matches!(path, "/live" | "/ready") || at("/.well-known") {
+        Need::Nothing
+    } else if matches!(path, "/status" | "/metrics") {
+        Need::Known
+    } else if at("/access/v1") || at("/forward-auth") {
+        DECIDE
+    } else if at("/v1/signals") {
+        Need::Permission(Report)
+    } else if at("/console") {
+        Need::Permission(Review)
+    } else {
+        Need::Permission(Admin)
+    }
+}
+
+/// Whether `authorization` there is the proxy's own. On a forward-auth request
+/// it is the end user's, and never a caller's token.
+pub(in crate::api) fn takes_own_token(path: &str) -> bool {
+    !path.starts_with("/forward-auth")
+}

@@ -1,0 +1,109 @@
+//! TLS on a listener: one certificate for all, client certificates where a CA is
+//! configured, both taken up anew when their files change.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::api::renewed::{Renew, Renewed, read_file};
+use crate::config::TlsConfig;
+
+/// No chain, key or set of CAs is longer (bytes).
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The certificate that new connections are shown. Connections that are open
+/// keep what they began with.
+#[derive(Debug)]
+pub struct Tls(Renewed<Configs>);
+
+/// The same certificate, for what each listener speaks.
+#[derive(Debug)]
+struct Configs {
+    grpc: Arc<ServerConfig>,
+    http: Arc<ServerConfig>,
+}
+
+/// What is spoken on a listener, offered by ALPN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/2 only.
+    Grpc,
+    /// HTTP/2 and HTTP/1.1.
+    Http,
+}
+
+impl Tls {
+    /// # Errors
+    /// When a file can't be read, or the key is not the certificate's.
+    pub fn new(config: &TlsConfig) -> Result<Self, String> {
+        let mut paths = vec![config.cert.clone(), config.key.clone()];
+        paths.extend(config.client_ca.clone());
+        let config = config.clone();
+        Renewed::new("tls", paths, move || configs(&config)).map(Tls)
+    }
+
+    /// For the one thread that looks after files.
+    pub fn renew(&self) -> &dyn Renew {
+        &self.0
+    }
+
+    pub(in crate::api) fn config(&self, speaks: Speaks) -> Arc<ServerConfig> {
+        let now = self.0.now();
+        Arc::clone(match speaks {
+            Speaks::Grpc => &now.grpc,
+            Speaks::Http => &now.http,
+        })
+    }
+}
+
+fn configs(config: &TlsConfig) -> Result<Configs, String> {
+    let server = server_config(config)?;
+    let speaking = |protocols: &[&[u8]]| {
+        let mut server = server.clone();
+        server.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+        Arc::new(server)
+    };
+    Ok(Configs { grpc: speaking(&[b"h2"]), http: speaking(&[b"h2", b"http/1.1"]) })
+}
+
+fn server_config(config: &TlsConfig) -> Result<ServerConfig, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|why| why.to_string())?;
+    let builder = match &config.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for ca in certificates(path)? {
+                let wrong = |why| format!("`{}`: {why}", path.display());
+                roots.add(ca).map_err(wrong)?;
+            }
+            // Required: a client without a certificate doesn't get past the handshake.
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .map_err(|why| format!("`{}`: {why}", path.display()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let key = read_file(&config.key, MAX_FILE)?;
+    let key = PrivateKeyDer::from_pem_slice(&key)
+        .map_err(|why| format!("`{}` has no private key: {why}", config.key.display()))?;
+    builder
+        .with_single_cert(certificates(&config.cert)?, key)
+        .map_err(|why| format!("`{}`: {why}", config.cert.display()))
+}
+
+fn certificates(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = read_file(path, MAX_FILE)?;
+    let all = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    match all {
+        Ok(all) if !all.is_empty() => Ok(all),
+        Ok(_) => Err(format!("`{}` has no certificate", path.display())),
+        Err(why) => Err(format!("`{}`: {why}", path.display())),
+    }
+}

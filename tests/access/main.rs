@@ -1,0 +1,13 @@
+//! Who gets in: TLS, client certificates, tokens and permissions, over real connections.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests are outside what the lints know as tests"
+)]
+
+mod auth;
+mod jwt;
+mod support;
+mod tls;

@@ -28,6 +28,10 @@ lint: toolchain ## Format, lints and documentation, with warnings as errors
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
+.PHONY: proto
+proto: toolchain ## Writes the gRPC types anew, after a change of proto/
+	PLIMSOLL_WRITE_PROTO=1 $(CARGO) test --locked --test proto
+
 .PHONY: bench
 bench: toolchain ## Server CPU a check, against a handler that does nothing
 	@scripts/need h2load=nghttp2-client python3=python3

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
@@ -20,6 +20,7 @@ use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpParts, HttpServer, http_router};
 use crate::api::identity::Identity;
 use crate::api::jwt::Jwt;
+use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
 use crate::config::{Config, Listener};
@@ -116,9 +117,14 @@ impl App {
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
+        let load = Arc::new(Load::new((&config.server).into(), Arc::clone(&metrics)));
         let access = Entrance::new(config, &metrics)?;
-        let grpc = access.bind("listen.grpc", &config.listen.grpc, Listener::Grpc)?;
-        let http = access.bind("listen.http", &config.listen.http, Listener::Http)?;
+        let grpc = access
+            .bind("listen.grpc", &config.listen.grpc, Listener::Grpc)?
+            .limited(Arc::clone(&load));
+        let http = access
+            .bind("listen.http", &config.listen.http, Listener::Http)?
+            .limited(Arc::clone(&load));
 
         let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
@@ -126,7 +132,7 @@ impl App {
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
         let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
-        let front = front.guarded(access.callers());
+        let front = front.guarded(access.callers()).limited(&load);
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
         let grpc = grpc.serve(front, options)?;
@@ -137,7 +143,7 @@ impl App {
             .enable_all()
             .build()?;
         let files = access.files(jwt);
-        let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files);
+        let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files, &load);
         let http = {
             let _inside = runtime.enter();
             let router = http_router(parts, callers);
@@ -157,6 +163,7 @@ impl App {
             Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
             Cold::start("plimsoll-files", move |stop| files.watch(stop))?,
+            Cold::start("plimsoll-memory", move |stop| load.watch_memory(stop))?,
         ];
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
         Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
@@ -181,8 +188,11 @@ impl App {
     /// finish within the deadline.
     pub fn shutdown(self) {
         self.readiness.set(Stage::Draining);
+        let deadline = Instant::now() + self.drain;
         self.grpc.shutdown(self.drain);
-        let overrun = self.runtime.block_on(self.http.shutdown(self.drain));
+        // One deadline for both: an orchestrator kills what takes longer than it was told.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let overrun = self.runtime.block_on(self.http.shutdown(left));
         if overrun > 0 {
             tracing::warn!(connections = overrun, "closed HTTP connections that didn't drain");
         }
@@ -214,11 +224,13 @@ fn http_parts(
     readiness: &Readiness,
     observations: &Arc<Observations>,
     files: &Files,
+    load: &Arc<Load>,
 ) -> HttpParts {
     let gauges = {
+        let load = Arc::clone(load);
         let (pdp, publisher) = (Arc::clone(pdp), Arc::clone(publisher));
         let observations = Arc::clone(observations);
-        move || gauges(&pdp, &publisher, &observations)
+        move || gauges(&pdp, &publisher, &observations, &load)
     };
     let status = {
         let (pdp, publisher, readiness) =
@@ -253,7 +265,7 @@ fn http_parts(
 }
 
 /// What a scrape asks of the rooms.
-fn gauges(pdp: &Pdp, publisher: &Publisher, observations: &Observations) -> Gauges {
+fn gauges(pdp: &Pdp, publisher: &Publisher, observations: &Observations, load: &Load) -> Gauges {
     let (state, stats) = (publisher.state(), pdp.cache.stats());
     Gauges {
         revision: state.revision,
@@ -271,6 +283,9 @@ fn gauges(pdp: &Pdp, publisher: &Publisher, observations: &Observations) -> Gaug
         signals_rejected: stats.signals_rejected,
         observations_dropped: observations.dropped(),
         observations_waiting: observations.len() as u64,
+        connections: load.connections() as u64,
+        requests_in_flight: load.requests() as u64,
+        body_bytes: load.body_bytes() as u64,
     }
 }
 

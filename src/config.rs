@@ -1,11 +1,15 @@
 //! The configuration: one YAML file, every key settable by environment.
 
+mod server;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Yaml};
 use serde::{Deserialize, Serialize};
+
+pub use server::ServerConfig;
 
 /// Environment variables that set keys begin with this; `__` goes a level down:
 /// `PLIMSOLL_LISTEN__GRPC=127.0.0.1:9191`.
@@ -228,17 +232,6 @@ pub struct SignalsConfig {
     pub observation_queue: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ServerConfig {
-    /// Threads that answer; 0 is one a core.
-    pub workers: usize,
-    /// Streams that one connection may have open.
-    pub max_streams: u32,
-    /// How long a shutdown waits for open requests (seconds).
-    pub drain_seconds: f64,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
@@ -322,12 +315,6 @@ impl Default for SignalsConfig {
     }
 }
 
-impl Default for ServerConfig {
-    fn default() -> Self {
-        ServerConfig { workers: 0, max_streams: 4096, drain_seconds: 10.0 }
-    }
-}
-
 impl Default for TelemetryConfig {
     fn default() -> Self {
         TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Text }
@@ -372,12 +359,7 @@ impl Config {
         if self.signals.observation_queue == 0 {
             return wrong("signals.observation_queue", "must be above zero");
         }
-        if !(0.0..=3600.0).contains(&self.server.drain_seconds) {
-            return wrong("server.drain_seconds", "is from 0 to 3600");
-        }
-        if self.server.max_streams == 0 {
-            return wrong("server.max_streams", "must be above zero");
-        }
+        self.server.check()?;
         if let Some(url) = &self.listen.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !host.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' '])) {

@@ -14,6 +14,7 @@ pub mod id;
 pub mod identity;
 pub(crate) mod json;
 pub mod jwt;
+pub mod load;
 pub mod path;
 pub mod pdp;
 mod problem;
@@ -25,6 +26,8 @@ pub mod signals;
 pub mod transport;
 
 pub use routes::grpc_routes;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a gRPC call answers bit by bit.
 type BoxStream<T> =

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::telemetry::init_log;
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         config.policies.clone_from(policies);
     }
     init_log(&config.telemetry).map_err(anyhow::Error::msg)?;
+    fit_to_files(&mut config.server);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anything is served: who sees a port may stop the process at once.
     let stopped = {
@@ -43,6 +45,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     app.shutdown();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Files that are open beside connections, with room to spare.
+const OTHER_FILES: u64 = 128;
+
+/// Every connection is an open file: takes as many as the system gives, and no more connections than that.
+/// Past that number none could be accepted, and clients would wait instead of being told.
+fn fit_to_files(server: &mut ServerConfig) {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, files.clone()) {
+        tracing::warn!(%error, "the limit on open files can't be raised");
+        files = getrlimit(Resource::Nofile);
+    }
+    let Some(files) = files.current else { return };
+    let most = usize::try_from(files.saturating_sub(OTHER_FILES).max(1)).unwrap_or(usize::MAX);
+    if server.max_connections > most {
+        tracing::warn!(
+            files,
+            max_connections = most,
+            "the system gives few open files: fewer connections"
+        );
+        server.max_connections = most;
+    }
 }
 
 /// Ends when the process is asked to stop, from this call on: no signal is lost

@@ -35,6 +35,7 @@ pub struct DecisionMetrics {
     policies: Mutex<HashMap<Arc<str>, Arc<Lasting>>>,
     /// Requests answered without a decision, by cause.
     pub refused: Refusals,
+    pub refused_connections: RefusedConnections,
 }
 
 /// Causes of an answer without a decision.
@@ -50,6 +51,24 @@ pub struct Refusals {
     pub permission_denied: Counter,
     /// From addresses that showed too many unknown tokens.
     pub rate_limited: Counter,
+    /// That took longer than they may.
+    pub too_slow: Counter,
+    /// That came while too many others were in flight, too many bytes, or memory was short.
+    pub overloaded_requests: Counter,
+    pub overloaded_bytes: Counter,
+    pub overloaded_memory: Counter,
+}
+
+/// Causes of a connection that was closed before it could ask.
+#[derive(Debug, Default)]
+pub struct RefusedConnections {
+    /// There were too many in all, or from one address.
+    pub all: Counter,
+    pub peer: Counter,
+    /// Its handshake made room for others, took too long, or came to nothing.
+    pub handshake_evicted: Counter,
+    pub handshake_slow: Counter,
+    pub handshake_failed: Counter,
 }
 
 /// What outlives a policy's revisions.

@@ -27,6 +27,17 @@ pub(super) const SHADOW_DIFFERENCES: Name = name(
 );
 pub(super) const REFUSED: Name =
     name("plimsoll_refused_requests", "Requests answered without a decision, by cause");
+pub(super) const REFUSED_CONNECTIONS: Name = name(
+    "plimsoll_refused_connections",
+    "Connections closed before they could ask anything, by cause",
+);
+pub(super) const CONNECTIONS: Name = name("plimsoll_open_connections", "Open connections");
+pub(super) const REQUESTS_IN_FLIGHT: Name = name(
+    "plimsoll_requests_in_flight",
+    "Requests on their way in or waiting for their answer; not the checks that were answered at once",
+);
+pub(super) const BODY_BYTES: Name =
+    name("plimsoll_body_bytes_in_flight", "Bytes that the requests in flight hold");
 pub(super) const RELOADS: Name = name("plimsoll_policy_reloads", "Policy reloads, by outcome");
 pub(super) const POLICY_INFO: Name = name("plimsoll_policy", "The revision that decides");
 pub(super) const POLICY_LOADED: Name =

@@ -32,6 +32,9 @@ pub struct Gauges {
     pub signals_rejected: u64,
     pub observations_dropped: u64,
     pub observations_waiting: u64,
+    pub connections: u64,
+    pub requests_in_flight: u64,
+    pub body_bytes: u64,
 }
 
 /// All metrics of a process.
@@ -135,7 +138,7 @@ impl Collector for Decisions {
             })?;
         }
         let refused = &metrics.refused;
-        let causes: [(&str, &Counter); 7] = [
+        let causes: [(&str, &Counter); 11] = [
             ("no_policy", &refused.no_policy),
             ("unknown_policy", &refused.unknown_policy),
             ("malformed", &refused.malformed),
@@ -143,8 +146,27 @@ impl Collector for Decisions {
             ("unauthenticated", &refused.unauthenticated),
             ("permission_denied", &refused.permission_denied),
             ("rate_limited", &refused.rate_limited),
+            ("too_slow", &refused.too_slow),
+            ("overloaded_requests", &refused.overloaded_requests),
+            ("overloaded_bytes", &refused.overloaded_bytes),
+            ("overloaded_memory", &refused.overloaded_memory),
         ];
         family(&mut encoder, names::REFUSED, MetricType::Counter, |encoder| {
+            for (cause, counter) in causes {
+                let labels: Labels<'_, 1> = [("cause", cause)];
+                count_of(encoder, &labels, counter.read())?;
+            }
+            Ok(())
+        })?;
+        let refused = &metrics.refused_connections;
+        let causes: [(&str, &Counter); 5] = [
+            ("too_many", &refused.all),
+            ("too_many_of_peer", &refused.peer),
+            ("handshake_evicted", &refused.handshake_evicted),
+            ("handshake_slow", &refused.handshake_slow),
+            ("handshake_failed", &refused.handshake_failed),
+        ];
+        family(&mut encoder, names::REFUSED_CONNECTIONS, MetricType::Counter, |encoder| {
             for (cause, counter) in causes {
                 let labels: Labels<'_, 1> = [("cause", cause)];
                 count_of(encoder, &labels, counter.read())?;
@@ -182,6 +204,9 @@ impl Collector for Process {
             (names::ENTITIES, now.entities),
             (names::CACHE_BYTES, now.cache_bytes),
             (names::OBSERVATIONS_WAITING, now.observations_waiting),
+            (names::CONNECTIONS, now.connections),
+            (names::REQUESTS_IN_FLIGHT, now.requests_in_flight),
+            (names::BODY_BYTES, now.body_bytes),
         ] {
             family(&mut encoder, name, MetricType::Gauge, |encoder| {
                 encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))

@@ -12,21 +12,30 @@ use tonic::service::Routes;
 use tower::Service;
 
 use super::body::CheckBody;
+use super::others::{Answered, Others};
 use super::service::{CHECK_PATH, CheckFuture, CheckService, Checker};
 use crate::api::access::{Access, DECIDE, Door, Refusal, grpc_need};
+use crate::api::load::Load;
 use crate::api::transport::{ForPeer, Peer};
 
 /// Checks, and beside them whatever other gRPC services there are.
 #[derive(Debug)]
 pub struct Front<C> {
     check: CheckService<C>,
-    routes: Routes,
+    others: Others,
     door: Door,
 }
 
 impl<C: Checker> Front<C> {
     pub fn new(check: CheckService<C>, routes: Routes) -> Self {
-        Self { check, routes: routes.prepare(), door: Door::default() }
+        Self { check, others: Others::new(routes), door: Door::default() }
+    }
+
+    /// What calls hold counts in `load`.
+    #[must_use]
+    pub fn limited(self, load: &Arc<Load>) -> Self {
+        let check = self.check.limited(Arc::clone(load));
+        Self { check, others: self.others.limited(Arc::clone(load)), ..self }
     }
 
     /// Lets in only who may come in.
@@ -38,8 +47,8 @@ impl<C: Checker> Front<C> {
 
 impl<C: Checker> Clone for Front<C> {
     fn clone(&self) -> Self {
-        let (check, routes) = (self.check.clone(), self.routes.clone());
-        Self { check, routes, door: self.door.clone() }
+        let (check, others) = (self.check.clone(), self.others.clone());
+        Self { check, others, door: self.door.clone() }
     }
 }
 
@@ -48,8 +57,6 @@ impl<C: Checker> ForPeer for Front<C> {
         Self { door: self.door.for_peer(peer), ..self.clone() }
     }
 }
-
-type RoutesFuture<B> = <Routes as Service<Request<B>>>::Future;
 
 impl<C, B> Service<Request<B>> for Front<C>
 where
@@ -77,7 +84,7 @@ where
             return refused(&refusal);
         }
         request.extensions_mut().insert(self.door.caller());
-        FrontFuture::Other(Box::pin(self.routes.call(request)))
+        FrontFuture::Other(self.others.call(request))
     }
 }
 
@@ -97,7 +104,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     Check(CheckFuture<C, B>),
-    Other(Pin<Box<RoutesFuture<B>>>),
+    Other(Answered),
     Refused(Option<Box<Response<tonic::body::Body>>>),
 }
 
@@ -115,7 +122,7 @@ where
                 Pin::new(check).poll(cx).map_ok(|response| response.map(FrontBody::Check))
             }
             FrontFuture::Other(other) => {
-                other.as_mut().poll(cx).map_ok(|response| response.map(FrontBody::Other))
+                other.as_mut().poll(cx).map(|response| Ok(response.map(FrontBody::Other)))
             }
             FrontFuture::Refused(refused) => {
                 let response = refused.take().map_or_else(Response::default, |refused| *refused);

@@ -9,6 +9,8 @@ mod decode;
 mod encode;
 mod front;
 mod headers;
+mod others;
+mod received;
 mod scan;
 mod service;
 mod structs;

@@ -21,6 +21,8 @@ use tower::Service;
 
 use super::body::CheckBody;
 use super::encode::{CheckAnswer, encode};
+use super::received::{Received, Waiting};
+use crate::api::load::Load;
 
 /// The path of the one method.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -63,18 +65,27 @@ pub struct CheckService<C> {
 struct Own<C> {
     checker: Arc<C>,
     max_message: usize,
+    load: Arc<Load>,
 }
 
 impl<C: Checker> CheckService<C> {
     /// A service that refuses messages of more than `max_message` bytes.
     pub fn new(checker: Arc<C>, max_message: usize) -> Self {
-        Self { own: Arc::new(Own { checker, max_message }) }
+        Self { own: Arc::new(Own { checker, max_message, load: Arc::default() }) }
+    }
+
+    /// What is waited for counts in `load`.
+    #[must_use]
+    pub fn limited(self, load: Arc<Load>) -> Self {
+        let checker = Arc::clone(&self.own.checker);
+        Self { own: Arc::new(Own { checker, max_message: self.own.max_message, load }) }
     }
 }
 
 impl<C: Checker> Clone for CheckService<C> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.own.checker), self.own.max_message)
+        let own = &*self.own;
+        Self::new(Arc::clone(&own.checker), own.max_message).limited(Arc::clone(&own.load))
     }
 }
 
@@ -96,13 +107,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let refused = refuse(&request).map(Box::new);
+        let shed = || self.own.load.admit().err().map(|shed| Status::from(shed).into_http());
+        let refused = refuse(&request).or_else(shed).map(Box::new);
         let (head, body) = request.into_parts();
         let encoding = head.headers.get("grpc-encoding");
         CheckFuture {
             own: Arc::clone(&self.own),
             body,
             received: Received::Nothing,
+            waiting: None,
             compresses: encoding.is_some_and(|name| name != "identity"),
             refused,
         }
@@ -138,45 +151,14 @@ enum Message<'a> {
     Oversized,
 }
 
-/// What of the body has come.
-#[derive(Debug)]
-enum Received {
-    Nothing,
-    /// One frame, which nearly always is the whole message.
-    Frame(Bytes),
-    Frames(BytesMut),
-}
-
-impl Received {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Received::Nothing => &[],
-            Received::Frame(bytes) => bytes,
-            Received::Frames(bytes) => bytes,
-        }
-    }
-
-    fn push(&mut self, more: Bytes) {
-        match self {
-            _ if more.is_empty() => {}
-            Received::Nothing => *self = Received::Frame(more),
-            Received::Frame(first) => {
-                let mut all = BytesMut::with_capacity(2 * (first.len() + more.len()));
-                all.put_slice(first);
-                all.put_slice(&more);
-                *self = Received::Frames(all);
-            }
-            Received::Frames(all) => all.put_slice(&more),
-        }
-    }
-}
-
 /// One check on its way.
 #[derive(Debug)]
 pub struct CheckFuture<C, B> {
     own: Arc<Own<C>>,
     body: B,
     received: Received,
+    /// Nothing for nearly all: their message is there when they are first looked at.
+    waiting: Option<Box<Waiting>>,
     compresses: bool,
     /// Boxed, so that the many that aren't refused stay small.
     refused: Option<Box<Response<CheckBody>>>,
@@ -204,7 +186,10 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
     /// Takes in the body; ready when it has ended or is known to be wrong.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         while !self.body.is_end_stream() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.wait(cx).map(Err);
+            };
+            match frame {
                 None => break,
                 Some(Err(_)) => {
                     return Poll::Ready(Err(Status::cancelled("the request broke off")));
@@ -212,6 +197,11 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         self.received.push(data);
+                    }
+                    if let Some(waiting) = &self.waiting
+                        && let Err(shed) = waiting.holds(&self.received)
+                    {
+                        return Poll::Ready(Err(shed.into()));
                     }
                 }
             }
@@ -230,6 +220,19 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
             Ok(None) => Err(Status::internal("the message is cut short")),
             Err(status) => Err(status),
         })
+    }
+
+    /// Waits for the rest of the body; ready with why it does so no longer.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Status> {
+        let waiting = match &mut self.waiting {
+            Some(waiting) => waiting,
+            None => match Waiting::begin(&self.own.load, &mut self.received) {
+                Ok(waiting) => self.waiting.insert(Box::new(waiting)),
+                Err(shed) => return Poll::Ready(shed.into()),
+            },
+        };
+        ready!(waiting.poll_end(cx));
+        Poll::Ready(Status::deadline_exceeded("the request took too long to come in"))
     }
 
     /// The message without its prefix; `None` while there is more to come.
@@ -277,7 +280,10 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
                 None => Err(Status::internal("no message in the request")),
             }));
             let answer = answers.split();
-            checked.unwrap_or_else(|_| Err(Status::internal("the check failed")))?;
+            checked.unwrap_or_else(|_| {
+                self.own.load.count_panic();
+                Err(Status::internal("the check failed"))
+            })?;
             prefixed(answer)
         })
     }

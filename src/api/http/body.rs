@@ -1,6 +1,6 @@
 //! A request's JSON body, within bounds.
 
-use std::time::Duration;
+use std::error::Error;
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -8,9 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Problem;
-
-/// How long a body may take to come in.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::api::load::BodyError;
 
 /// # Errors
 /// `otherwise`, where the headers say that the body is not plain JSON.
@@ -28,19 +26,28 @@ pub(in crate::api) fn is_json(headers: &HeaderMap, otherwise: StatusCode) -> Res
     }
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body of at most `limit` bytes. How long that may take is the whole request's limit.
 ///
 /// # Errors
-/// When it is larger, too slow, or breaks off.
+/// When it is larger, there is too much else, or it breaks off.
 pub(in crate::api) async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let reading = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(PATIENCE, reading).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(why)) if why.is::<LengthLimitError>() => {
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(why) if why.is::<LengthLimitError>() => {
             let detail = format!("a body of more than {} MiB", limit >> 20);
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
-        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body broke off")),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Err(why) => Err(match shed(&*why) {
+            Some(shed) => Problem::unavailable(shed),
+            None => Problem::new(StatusCode::BAD_REQUEST, "the body broke off"),
+        }),
+    }
+}
+
+/// What we ourselves ended the body for, below what the layers between have made of it.
+fn shed(why: &(dyn Error + 'static)) -> Option<String> {
+    match why.downcast_ref::<BodyError>() {
+        Some(BodyError::Shed(shed)) => Some(shed.to_string()),
+        _ => why.source().and_then(shed),
     }
 }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::api::access::Refusal;
+use crate::api::load::Shed;
 
 /// What went wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,18 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     let mut response = Problem::new(status, refusal.to_string()).into_response();
     response.headers_mut().insert(name, HeaderValue::from_static(value));
     response
+}
+
+/// The answer where there is too much to do.
+pub(super) fn shed(why: Shed) -> Response {
+    let mut response = Problem::unavailable(why.to_string()).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// The answer to a request that has taken its time. What is left of it isn't waited for.
+pub(super) fn too_slow() -> Response {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "the request took too long").into_response()
 }
 
 impl IntoResponse for Problem {

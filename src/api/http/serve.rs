@@ -1,9 +1,8 @@
 //! Serves the router, on TCP and on Unix sockets.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
@@ -11,9 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use axum::routing::future::RouteFuture;
 use axum::serve::Listener;
-use futures_util::future::Either;
 use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -30,10 +27,9 @@ use tower::Service;
 
 use super::problem;
 use crate::api::access::{Access, Door, http_need, takes_own_token};
+use crate::api::load::{Kind, LimitedBody, Load};
+use crate::api::transport::opening::{Opened, open};
 use crate::api::transport::{Bound, Listen, Listeners, Peer, Speaks, Tls, shake_hands};
-
-/// How long a client may take over a request's head.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An HTTP server that runs. Dropping it ends it at once.
 #[derive(Debug)]
@@ -48,6 +44,7 @@ struct Shared {
     router: Router,
     door: Door,
     tls: Option<Arc<Tls>>,
+    load: Arc<Load>,
     /// No more connections, and the open ones end with what they are at.
     stop: CancellationToken,
     /// No more waiting either.
@@ -75,11 +72,12 @@ impl HttpServer {
         access: Option<Arc<Access>>,
     ) -> io::Result<Self> {
         let addresses = listeners.addresses().to_vec();
-        let (bound, tls) = listeners.into_bound();
+        let (bound, tls, load) = listeners.into_bound();
         let shared = Shared {
             router,
             door: Door::new(access),
             tls,
+            load,
             stop: CancellationToken::new(),
             cut: CancellationToken::new(),
             connections: TaskTracker::new(),
@@ -152,29 +150,50 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Some(tls) = &self.tls else { return self.serve(stream, peer).await };
-        let secured = tokio::select! {
+        let Some(_seat) = self.load.seat(&peer) else { return };
+        let handshake = self.load.begin_handshake();
+        let begun = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
-            secured = shake_hands(stream, tls.config(Speaks::Http), &mut peer) => secured,
+            begun = handshake.finish(self.begin(stream, &mut peer)) => begun,
         };
-        match secured {
+        match begun {
             Ok(stream) => self.serve(stream, peer).await,
             Err(error) => {
-                tracing::debug!(%error, address = ?peer.address, "a handshake failed");
+                tracing::debug!(%error, address = ?peer.address, "a connection came to nothing");
             }
         }
     }
 
-    async fn serve<S>(self, stream: S, peer: Peer)
+    /// Brings a connection to where it can ask.
+    async fn begin<S>(&self, stream: S, peer: &mut Peer) -> io::Result<Opened<Box<dyn Io>>>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let mut http = auto::Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
-        http.http2().timer(TokioTimer::new());
+        let stream: Box<dyn Io> = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(shake_hands(stream, tls.config(Speaks::Http), peer).await?),
+        };
+        open(stream).await
+    }
+
+    async fn serve(&self, stream: Opened<Box<dyn Io>>, peer: Peer) {
+        let limits = &self.load.limits;
+        let http = auto::Builder::new(TokioExecutor::new());
+        // What is spoken is known already: nobody is waited for again.
+        let mut http = if stream.is_http2() { http.http2_only() } else { http.http1_only() };
+        let max_header_bytes = limits.max_header_bytes;
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header)
+            .max_buf_size(usize::try_from(max_header_bytes).unwrap_or(usize::MAX));
+        http.http2().timer(TokioTimer::new()).max_header_list_size(max_header_bytes);
+        if let Some((every, patience)) = limits.ping(peer.is_local()) {
+            http.http2().keep_alive_interval(every).keep_alive_timeout(patience);
+        }
         let door = Mutex::new(self.door.for_peer(&peer));
-        let guarded = Guarded { door: Arc::new(door), router: self.router.clone() };
+        let load = Arc::clone(&self.load);
+        let guarded = Guarded { door: Arc::new(door), router: self.router.clone(), load };
         let service = TowerToHyperService::new(guarded);
         let mut serving = pin!(http.serve_connection_with_upgrades(TokioIo::new(stream), service));
         tokio::select! {
@@ -192,17 +211,23 @@ impl Shared {
     }
 }
 
-/// One connection's router, behind its door.
+/// A connection, with TLS or without.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
+/// One connection's router, behind its door and within its limits.
 #[derive(Clone, Debug)]
 struct Guarded {
     door: Arc<Mutex<Door>>,
     router: Router,
+    load: Arc<Load>,
 }
 
 impl Service<Request<Incoming>> for Guarded {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -210,16 +235,40 @@ impl Service<Request<Incoming>> for Guarded {
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
         let path = request.uri().path();
+        let refused = |response| Box::pin(std::future::ready(Ok(response)));
         let mut door = self.door.lock();
         if let Err(refusal) = door.admit(http_need(path), request.headers(), takes_own_token(path))
         {
-            return Either::Left(ready(Ok(problem::refused(&refusal))));
+            return refused(problem::refused(&refusal));
         }
         let caller = door.caller();
         drop(door);
+        let held = match is_operators(path) {
+            true => self.load.hold_anyway(),
+            false => match self.load.hold() {
+                Ok(held) => held,
+                Err(shed) => return refused(problem::shed(shed)),
+            },
+        };
         request.extensions_mut().insert(caller);
-        Either::Right(self.router.call(request))
+        let held = Arc::new(held);
+        let body =
+            |body| axum::body::Body::new(LimitedBody::new(body, Arc::clone(&held), Kind::Whole));
+        let answering = self.router.call(request.map(body));
+        Box::pin(async move {
+            let load = held.load();
+            let Ok(answered) = tokio::time::timeout(load.limits.request, answering).await else {
+                load.count_slow();
+                return Ok(problem::too_slow());
+            };
+            answered
+        })
     }
+}
+
+/// What is answered under any load: by these one sees it.
+fn is_operators(path: &str) -> bool {
+    matches!(path, "/live" | "/ready" | "/status" | "/metrics")
 }
 
 fn log_end(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

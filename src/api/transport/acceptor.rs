@@ -16,8 +16,7 @@ use super::socket::Accepted;
 /// The connection stays in the backlog, so that trying at once would be a busy loop.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// After how much silence the kernel asks whether the peer is still there. HTTP/2 pings would do
-/// the same at the price of a lock for every frame.
+/// After how much silence the kernel asks whether the peer's machine is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 enum Listener {

@@ -7,6 +7,7 @@
 
 mod acceptor;
 mod listen;
+pub(in crate::api) mod opening;
 mod peer;
 pub(crate) mod socket;
 mod tls;
@@ -31,7 +32,8 @@ pub use tls::{Speaks, Tls};
 pub(in crate::api) use listen::Bound;
 pub(in crate::api) use socket::shake_hands;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use super::BoxError;
+use super::load::Load;
 
 /// How connections are served.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,7 @@ pub struct Listeners {
     bound: Vec<Bound>,
     addresses: Vec<Listen>,
     tls: Option<Arc<Tls>>,
+    load: Arc<Load>,
 }
 
 impl Listeners {
@@ -74,7 +77,7 @@ impl Listeners {
                 bound.address().map_err(|source| BindError { address, source })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { bound, addresses, tls: None })
+        Ok(Self { bound, addresses, tls: None, load: Arc::default() })
     }
 
     /// Every connection must begin with a TLS handshake.
@@ -84,14 +87,21 @@ impl Listeners {
         self
     }
 
+    /// What is held counts in `load`, with whatever else does.
+    #[must_use]
+    pub fn limited(mut self, load: Arc<Load>) -> Self {
+        self.load = load;
+        self
+    }
+
     /// The addresses as bound, in the order of asking: with a port where 0 was asked for.
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
     }
 
     /// The sockets, for a server of another shape.
-    pub(in crate::api) fn into_bound(self) -> (Vec<Bound>, Option<Arc<Tls>>) {
-        (self.bound, self.tls)
+    pub(in crate::api) fn into_bound(self) -> (Vec<Bound>, Option<Arc<Tls>>, Arc<Load>) {
+        (self.bound, self.tls, self.load)
     }
 
     /// Serves `service` until [`Server::shutdown`]. Fails only where threads can't be had.
@@ -128,6 +138,7 @@ impl Listeners {
                 deadline: Arc::clone(&server.deadline),
                 max_streams: options.max_streams,
                 tls: self.tls.clone(),
+                load: Arc::clone(&self.load),
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let name = format!("plimsoll-rpc-{number}");

@@ -4,16 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::peer::Peer;
-
-/// How long a handshake may take.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection between the acceptor, which has it from its own runtime, and the worker that will serve it.
 #[derive(Debug)]
@@ -51,16 +47,13 @@ impl Connection {
     }
 }
 
-/// The handshake of a TLS server, within its time.
+/// The handshake of a TLS server.
 pub(in crate::api) async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: Arc<rustls::ServerConfig>,
     peer: &mut Peer,
 ) -> io::Result<TlsStream<S>> {
-    let shaking = TlsAcceptor::from(config).accept(stream);
-    let stream = tokio::time::timeout(HANDSHAKE_PATIENCE, shaking)
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
     if let Some(certificate) = stream.get_ref().1.peer_certificates().and_then(<[_]>::first) {
         peer.certified(certificate);
     }

@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Yes(Mutex<Sender<ThreadId>>);
 
 impl Checker for Yes {
-    fn check(&self, _: &[u8], answer: &mut BytesMut) -> Result<(), Status> {
+    fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status> {
+        assert!(message.is_empty(), "a fault, for a test");
         let _ = self.0.lock().unwrap().send(thread::current().id());
         let ok = CheckAnswer::Ok { set: &[], remove: &[], response_headers: &[] };
         encode(&ok, |_| {}, answer);
@@ -179,4 +180,20 @@ fn addresses_are_parsed() {
     for text in ["", "9191", "localhost", "unix:", "127.0.0.1"] {
         assert!(text.parse::<Listen>().is_err(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_request_on_its_connection() {
+    let (server, _) = start(&[loopback()], 1);
+    let channel = connect(&server.addresses()[0]).await;
+    let mut client = AuthorizationClient::new(channel.clone());
+    let faulty = CheckRequest { attributes: Some(Default::default()) };
+    for _ in 0..3 {
+        let (faulty, good) = tokio::join!(client.check(faulty.clone()), check(&channel));
+        assert_eq!(faulty.unwrap_err().code(), Code::Internal);
+        assert_eq!(good.unwrap().status.unwrap().code, 0);
+    }
+    assert!(server.is_whole());
+    drop((client, channel));
+    assert_eq!(shutdown(server, PATIENCE).await, 0);
 }

@@ -17,9 +17,11 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::BoxError;
-use super::peer::ForPeer;
+use super::opening::{Opened, open};
+use super::peer::{ForPeer, Peer};
 use super::socket::{Accepted, Connection};
 use super::tls::{Speaks, Tls};
+use crate::api::load::Load;
 
 /// Connections that wait for a worker to take them up.
 pub(super) const QUEUE: usize = 256;
@@ -50,6 +52,7 @@ pub(super) struct Worker<S> {
     pub(super) deadline: Arc<Deadline>,
     pub(super) max_streams: u32,
     pub(super) tls: Option<Arc<Tls>>,
+    pub(super) load: Arc<Load>,
 }
 
 impl<S, B> Worker<S>
@@ -67,6 +70,7 @@ where
             .max_concurrent_streams(self.max_streams)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(self.load.limits.max_header_bytes)
             // gRPC has no use for it, and it would cost a header an answer.
             .auto_date_header(false);
         let connections = TaskTracker::new();
@@ -74,32 +78,36 @@ where
         while let Some(accepted) = self.next().await {
             let connection =
                 Connection::try_from(accepted).and_then(|c| c.peer().map(|peer| (c, peer)));
-            let (mut connection, mut peer) = match connection {
+            let (connection, mut peer) = match connection {
                 Ok(connection) => connection,
                 Err(error) => {
                     tracing::warn!(%error, "can't take up a connection");
                     continue;
                 }
             };
+            let Some(seat) = self.load.seat(&peer) else { continue };
+            let handshake = self.load.begin_handshake();
             let (stop, deadline) = (self.stop.clone(), Arc::clone(&self.deadline));
             let overrun = Arc::clone(&overrun);
             let tls = self.tls.as_ref().map(|tls| tls.config(Speaks::Grpc));
-            let (http, service) = (http.clone(), self.service.clone());
+            let (mut http, service) = (http.clone(), self.service.clone());
+            if let Some((every, patience)) = self.load.limits.ping(peer.is_local()) {
+                http.keep_alive_interval(every).keep_alive_timeout(patience);
+            }
             connections.spawn(async move {
-                if let Some(tls) = tls {
-                    let secured = tokio::select! {
-                        biased;
-                        () = stop.cancelled() => return,
-                        secured = connection.secure(tls, &mut peer) => secured,
-                    };
-                    connection = match secured {
-                        Ok(connection) => connection,
-                        Err(error) => {
-                            tracing::debug!(%error, address = ?peer.address, "a handshake failed");
-                            return;
-                        }
-                    };
-                }
+                let _seat = seat;
+                let opened = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    opened = handshake.finish(begin(connection, tls, &mut peer)) => opened,
+                };
+                let connection = match opened {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        tracing::debug!(%error, address = ?peer.address, "a connection came to nothing");
+                        return;
+                    }
+                };
                 let service = PerConnection(RefCell::new(service.for_peer(&peer)));
                 drop(peer);
                 let serving = http.serve_connection(TokioIo::new(connection), service);
@@ -129,6 +137,19 @@ where
             accepted = self.accepted.recv() => accepted,
         }
     }
+}
+
+/// Brings a connection to where it can ask. What doesn't begin as HTTP/2 does is refused by that layer.
+async fn begin(
+    connection: Connection,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    peer: &mut Peer,
+) -> std::io::Result<Opened<Connection>> {
+    let connection = match tls {
+        Some(tls) => connection.secure(tls, peer).await?,
+        None => connection,
+    };
+    open(connection).await
 }
 
 /// One connection's service, called without a clone a request: a clone's reference counts would be

@@ -182,3 +182,96 @@ async fn a_panic_costs_one_request() {
     // Nothing of what those two had written is left in the buffer.
     assert_eq!(message(call(request(&[&framed(0, b"next")])).await).await, "next");
 }
+
+mod waiting {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::Request;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::sync::mpsc::{Sender, channel};
+    use tokio_stream::StreamExt as _;
+    use tokio_stream::wrappers::ReceiverStream;
+    use tonic::Code;
+    use tower::Service as _;
+
+    use super::{CHECK_PATH, CheckService, Echo, LIMIT, code, framed, message};
+    use crate::api::load::{Limits, Load};
+
+    /// A check whose body comes as it is sent.
+    fn check(
+        load: &Arc<Load>,
+    ) -> (Sender<Bytes>, impl Future<Output = http::Response<super::CheckBody>> + Unpin) {
+        let (sender, receiver) = channel::<Bytes>(64);
+        let frames = ReceiverStream::new(receiver);
+        let body = StreamBody::new(frames.map(|data| Ok::<_, std::io::Error>(Frame::data(data))));
+        let request = Request::post(CHECK_PATH)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(body)
+            .unwrap();
+        let mut service = CheckService::new(Arc::new(Echo), LIMIT).limited(Arc::clone(load));
+        let answering = service.call(request);
+        (sender, Box::pin(async { answering.await.unwrap() }))
+    }
+
+    fn load(limits: Limits) -> Arc<Load> {
+        Arc::new(Load::new(limits, Arc::default()))
+    }
+
+    /// Lets it look at what has come; it must be waiting then.
+    async fn waits(answering: &mut (impl Future + Unpin)) {
+        assert!(futures_util::poll!(answering).is_pending());
+    }
+
+    #[tokio::test]
+    async fn what_is_waited_for_is_held_and_given_back() {
+        let load = load(Limits::default());
+        let (body, mut answering) = check(&load);
+        let whole = framed(0, b"hello");
+        body.send(Bytes::copy_from_slice(&whole[..7])).await.unwrap();
+        waits(&mut answering).await;
+        assert_eq!(load.requests(), 1);
+        assert!((7..64).contains(&load.body_bytes()), "{}", load.body_bytes());
+        body.send(Bytes::copy_from_slice(&whole[7..])).await.unwrap();
+        drop(body);
+        assert_eq!(message(answering.await).await, "hello");
+        assert_eq!((load.requests(), load.body_bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_body_without_end_has_a_deadline() {
+        let load = load(Limits { request: Duration::from_millis(20), ..Limits::default() });
+        let (body, answering) = check(&load);
+        body.send(Bytes::from_static(&[0, 0])).await.unwrap();
+        assert_eq!(code(&answering.await), Code::DeadlineExceeded);
+        drop(body);
+        assert_eq!((load.requests(), load.body_bytes()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn too_many_that_wait_are_refused_and_whole_ones_are_answered() {
+        let load = load(Limits { max_requests: 1, ..Limits::default() });
+        let (_first, mut waiting) = check(&load);
+        waits(&mut waiting).await;
+        let (_second, refused) = check(&load);
+        assert_eq!(code(&refused.await), Code::Unavailable);
+        let (body, answering) = check(&load);
+        body.send(framed(0, b"whole").into()).await.unwrap();
+        drop(body);
+        assert_eq!(message(answering.await).await, "whole");
+    }
+
+    #[tokio::test]
+    async fn too_many_bytes_are_refused() {
+        let load = load(Limits { max_body_bytes: 32, ..Limits::default() });
+        let (body, mut answering) = check(&load);
+        body.send(Bytes::from_static(&[0, 0, 0, 0, 60])).await.unwrap();
+        waits(&mut answering).await;
+        body.send(Bytes::from_static(&[7; 40])).await.unwrap();
+        assert_eq!(code(&answering.await), Code::Unavailable);
+        assert_eq!(load.body_bytes(), 0);
+    }
+}

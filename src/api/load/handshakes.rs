@@ -1,0 +1,81 @@
+//! Connections that have begun and not asked anything yet.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::Load;
+
+#[derive(Debug, Default)]
+pub(super) struct Handshakes(Mutex<Open>);
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    /// By number, so that the first has taken longest.
+    open: BTreeMap<u64, CancellationToken>,
+}
+
+/// One that is on its way.
+#[derive(Debug)]
+pub(in crate::api) struct Handshake {
+    load: Arc<Load>,
+    number: u64,
+    gives_way: CancellationToken,
+}
+
+impl Load {
+    /// Begins one. Where there are too many, the one that has taken longest ends: who means it needs
+    /// milliseconds, so that those who never finish can't keep others out.
+    pub(in crate::api) fn begin_handshake(self: &Arc<Self>) -> Handshake {
+        let gives_way = CancellationToken::new();
+        let mut all = self.handshakes.0.lock();
+        while all.open.len() >= self.limits.max_handshakes {
+            let Some((_, longest)) = all.open.pop_first() else { break };
+            longest.cancel();
+            self.metrics.refused_connections.handshake_evicted.add(1);
+        }
+        let number = all.next;
+        all.next += 1;
+        all.open.insert(number, gives_way.clone());
+        Handshake { load: Arc::clone(self), number, gives_way }
+    }
+}
+
+impl Handshake {
+    /// Runs `work` within the time that there is for it.
+    pub(in crate::api) async fn finish<T>(
+        self,
+        work: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<T> {
+        let refused = &self.load.metrics.refused_connections;
+        let ended = tokio::select! {
+            biased;
+            () = self.gives_way.cancelled() => {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it made room for others"));
+            }
+            ended = tokio::time::timeout(self.load.limits.handshake, work) => ended,
+        };
+        match ended {
+            Err(_) => {
+                refused.handshake_slow.add(1);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            // What rustls makes of a peer that it can't agree with.
+            Ok(Err(why)) if why.kind() == io::ErrorKind::InvalidData => {
+                refused.handshake_failed.add(1);
+                Err(why)
+            }
+            Ok(ended) => ended,
+        }
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.load.handshakes.0.lock().open.remove(&self.number);
+    }
+}

@@ -33,7 +33,7 @@ pub struct ServerConfig {
     pub ping_seconds: Option<f64>,
     /// Requests that are on their way in or wait for their answer. More are refused.
     pub max_requests: usize,
-    /// What the bodies of these may hold together (bytes).
+    /// What the bodies of these may hold together (bytes). Up to 8 KiB a request are taken in any case.
     pub max_body_bytes: usize,
     /// Above so much resident memory, requests are refused (bytes). Left out: at no size.
     pub max_resident_bytes: Option<u64>,

@@ -55,6 +55,10 @@ impl Process {
         Process { name, child, log }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How many lines it has logged.
     pub fn logged(&self) -> usize {
         self.log.read.lock().unwrap().lines.len()

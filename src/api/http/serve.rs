@@ -143,6 +143,8 @@ impl Shared {
                 accepted = listener.accept() => accepted,
             };
             self.connections.spawn(self.clone().take_up(stream, peer(&address)));
+            // In a rush of connections those that are here come first.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -7,6 +7,10 @@ use tonic::Status;
 
 use super::Load;
 
+/// What a request may hold in any case (bytes): a few large ones must not keep out the many that are small,
+/// as nearly all checks are.
+const SMALL: usize = 8 * 1024;
+
 /// Why a request is not taken up, or not further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::api) enum Shed {
@@ -40,9 +44,6 @@ impl Load {
     /// Takes up a request that is to be waited for.
     pub(in crate::api) fn hold(self: &Arc<Self>) -> Result<Held, Shed> {
         self.admit()?;
-        if self.bytes.load(Relaxed) >= self.limits.max_body_bytes {
-            return Err(self.shed(Shed::Bytes));
-        }
         let held = self.hold_anyway();
         if self.requests.load(Relaxed) > self.limits.max_requests {
             return Err(self.shed(Shed::Requests));
@@ -79,7 +80,10 @@ impl Held {
         }
         let more = bytes - before;
         let all = load.bytes.fetch_add(more, Relaxed).saturating_add(more);
-        if all > load.limits.max_body_bytes { Err(load.shed(Shed::Bytes)) } else { Ok(()) }
+        if bytes > SMALL && all > load.limits.max_body_bytes {
+            return Err(load.shed(Shed::Bytes));
+        }
+        Ok(())
     }
 
     pub(in crate::api) fn load(&self) -> &Load {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::mpsc::{Sender, error::TrySendError};
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::{SendError, TrySendError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,7 @@ async fn accept(listener: Listener, mut dealer: Dealer) {
                 .and_then(|(stream, _)| stream.into_std().map(Accepted::Unix)),
         };
         match accepted {
-            Ok(connection) => dealer.deal(connection),
+            Ok(connection) => dealer.deal(connection).await,
             Err(error) if is_the_clients(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "can't accept a connection");
@@ -86,16 +87,23 @@ struct Dealer {
 }
 
 impl Dealer {
-    fn deal(&mut self, mut connection: Accepted) {
+    async fn deal(&mut self, mut connection: Accepted) {
         for _ in 0..self.queues.len() {
             let Some(queue) = self.queues.get(self.next % self.queues.len()) else { return };
             self.next = self.next.wrapping_add(1);
-            // A worker that is behind, or gone, is passed over.
+            // A worker that is behind, or gone, is passed over while another has room.
             connection = match queue.try_send(connection) {
                 Ok(()) => return,
                 Err(TrySendError::Full(back) | TrySendError::Closed(back)) => back,
             };
         }
-        tracing::warn!("no worker takes a connection: it is closed");
+        // All are behind: whoever connects next waits in the backlog.
+        for queue in &self.queues {
+            connection = match queue.send(connection).await {
+                Ok(()) => return,
+                Err(SendError(back)) => back,
+            };
+        }
+        tracing::error!("no worker is left to take a connection");
     }
 }

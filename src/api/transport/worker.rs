@@ -76,6 +76,9 @@ where
         let connections = TaskTracker::new();
         let overrun = Arc::new(AtomicUsize::new(0));
         while let Some(accepted) = self.next().await {
+            // In a rush of connections those that are here come first: else the first bytes of
+            // hundreds would lie unread while more are taken up.
+            tokio::task::yield_now().await;
             let connection =
                 Connection::try_from(accepted).and_then(|c| c.peer().map(|peer| (c, peer)));
             let (connection, mut peer) = match connection {
@@ -170,6 +173,7 @@ impl<S: Service<Request<Incoming>>> hyper::service::Service<Request<Incoming>>
 
 fn log_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        let cause = std::error::Error::source(&error).map(tracing::field::display);
+        tracing::debug!(%error, cause, "a connection broke off");
     }
 }

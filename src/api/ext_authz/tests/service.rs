@@ -197,7 +197,7 @@ mod waiting {
     use tonic::Code;
     use tower::Service as _;
 
-    use super::{CHECK_PATH, CheckService, Echo, LIMIT, code, framed, message};
+    use super::{CHECK_PATH, CheckService, Echo, code, framed, message};
     use crate::api::load::{Limits, Load};
 
     /// A check whose body comes as it is sent.
@@ -212,7 +212,7 @@ mod waiting {
             .header("te", "trailers")
             .body(body)
             .unwrap();
-        let mut service = CheckService::new(Arc::new(Echo), LIMIT).limited(Arc::clone(load));
+        let mut service = CheckService::new(Arc::new(Echo), 1 << 20).limited(Arc::clone(load));
         let answering = service.call(request);
         (sender, Box::pin(async { answering.await.unwrap() }))
     }
@@ -266,11 +266,11 @@ mod waiting {
 
     #[tokio::test]
     async fn too_many_bytes_are_refused() {
-        let load = load(Limits { max_body_bytes: 32, ..Limits::default() });
+        let load = load(Limits { max_body_bytes: 10_000, ..Limits::default() });
         let (body, mut answering) = check(&load);
-        body.send(Bytes::from_static(&[0, 0, 0, 0, 60])).await.unwrap();
+        body.send(Bytes::from_static(&[0, 0, 0, 0xff, 0])).await.unwrap();
         waits(&mut answering).await;
-        body.send(Bytes::from_static(&[7; 40])).await.unwrap();
+        body.send(Bytes::from_static(&[7; 10_000])).await.unwrap();
         assert_eq!(code(&answering.await), Code::Unavailable);
         assert_eq!(load.body_bytes(), 0);
     }

@@ -1,0 +1,129 @@
+//! Connections that do nothing.
+
+use std::io::Write as _;
+use std::net::TcpStream;
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use serde_json::json;
+
+use crate::house::{Asker, House, short, short_and};
+use crate::raw::{connect, open, read_to_end};
+
+/// As many files as the system gives this process, and no more than are wanted.
+fn files(wanted: usize) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    let most = limit.current.map_or(usize::MAX, |most| usize::try_from(most).unwrap());
+    setrlimit(Resource::Nofile, limit).unwrap();
+    wanted.min(most - 256)
+}
+
+#[test]
+fn ten_thousand_idle_connections() {
+    let wanted = 10_000;
+    let count = files(wanted);
+    if count < wanted {
+        println!("only {count} connections: the hard limit on open files gives no more");
+    }
+    let house = House::open(&json!({}));
+    let (before, _) = house.memory();
+    let asker = Asker::start(&house);
+    let idle: Vec<TcpStream> = (0..count).map(|_| open(house.grpc)).collect();
+    house
+        .wait_for("all are open", |house| house.metric("plimsoll_open_connections") > count as u64);
+    asker.goes_on();
+    let (now, _) = house.memory();
+    println!("an idle connection takes {} bytes", (now - before) / count as u64);
+    house.assert_memory_below(&format!("{count} idle connections"), before, 512);
+    assert_eq!(house.refused_connections("too_many"), 0);
+    drop(idle);
+    house.wait_for("all are gone", |house| house.metric("plimsoll_open_connections") < 5);
+    asker.stop();
+}
+
+#[test]
+fn one_connection_too_many_is_closed() {
+    let house = House::open(&json!({"max_connections": 20}));
+    let asker = Asker::start(&house);
+    let mut idle: Vec<TcpStream> = (0..30).map(|_| connect(house.grpc)).collect();
+    let mut refused = 0;
+    // Those that were taken up are idle; only those that weren't have an end.
+    for stream in &mut idle {
+        if stream.write_all(b"PRI").is_err() {
+            refused += 1;
+            continue;
+        }
+        stream.set_nonblocking(true).unwrap();
+    }
+    crate::house::wait_for("the last are closed", || {
+        let mut byte = [0];
+        refused += idle
+            .iter()
+            .filter(|stream| match stream.peek(&mut byte) {
+                Ok(read) => read == 0,
+                Err(why) => why.kind() != std::io::ErrorKind::WouldBlock,
+            })
+            .count();
+        let enough = refused >= 10;
+        if !enough {
+            refused = 0;
+        }
+        enough
+    });
+    asker.goes_on();
+    drop(idle);
+    house_is_asked(&house);
+    assert!(house.refused_connections("too_many") >= 10);
+    asker.stop();
+}
+
+/// HTTP has its place again once the idle are gone.
+fn house_is_asked(house: &House) {
+    crate::house::wait_for("there is a place", || {
+        let mut stream = connect(house.http);
+        let sent = stream.write_all(b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        sent.is_ok() && read_to_end(&mut stream).starts_with(b"HTTP/1.1 200")
+    });
+}
+
+/// They connect and say nothing, or not enough.
+#[test]
+fn connections_that_never_begin() {
+    let house = House::open(&short());
+    let (before, _) = house.memory();
+    let asker = Asker::start(&house);
+    let mut silent = Vec::new();
+    for said in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r"] {
+        for address in [house.grpc, house.http] {
+            for _ in 0..20 {
+                let mut stream = connect(address);
+                stream.write_all(said).unwrap();
+                silent.push(stream);
+            }
+        }
+    }
+    for stream in &mut silent {
+        read_to_end(stream);
+    }
+    assert_eq!(house.refused_connections("handshake_slow"), 120);
+    asker.stop();
+    house.assert_memory_below("120 connections that never begin", before, 96);
+}
+
+/// The peer's kernel is there, and acknowledges; nobody else is.
+#[test]
+fn half_open_connections() {
+    let house = House::open(&short_and(&json!({"ping_seconds": 0.2})));
+    let (before, _) = house.memory();
+    let asker = Asker::start(&house);
+    let mut gone: Vec<TcpStream> =
+        [house.grpc, house.http].iter().flat_map(|at| (0..100).map(|_| open(*at))).collect();
+    // Nothing answers the pings. An end comes though nobody writes.
+    for stream in &mut gone {
+        read_to_end(stream);
+    }
+    house.wait_for("their places are free", |house| house.metric("plimsoll_open_connections") < 5);
+    // Who answers pings is kept, however often it was asked meanwhile.
+    asker.stop();
+    house.assert_memory_below("200 half-open connections", before, 96);
+}

@@ -55,7 +55,7 @@ const OTHER_FILES: u64 = 128;
 fn fit_to_files(server: &mut ServerConfig) {
     let mut files = getrlimit(Resource::Nofile);
     files.current = files.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, files.clone()) {
+    if let Err(error) = setrlimit(Resource::Nofile, files) {
         tracing::warn!(%error, "the limit on open files can't be raised");
         files = getrlimit(Resource::Nofile);
     }

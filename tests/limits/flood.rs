@@ -21,7 +21,7 @@ fn house() -> House {
     House::open(&short_and(&json!({"max_body_bytes": HELD << 20, "request_seconds": 10.0})))
 }
 
-/// 600 requests of 1 MB of which the last byte never comes: 600 MB, were all of it kept.
+/// 300 requests of 1 MB of which the last byte never comes: 300 MB, were all of it kept.
 #[test]
 fn large_requests_that_never_end() {
     let house = house();
@@ -29,7 +29,7 @@ fn large_requests_that_never_end() {
     let asker = Asker::start(&house);
     let nearly = [&[0, 0, 0x0f, 0x42, 0x40][..], &vec![0; 999_999]].concat();
     let mut hostile: Vec<TcpStream> = Vec::new();
-    for number in 0..300 {
+    for number in 0..150 {
         let mut stream = open_wide(house.grpc);
         let path = if number % 2 == 0 { CHECK } else { REPORT };
         // Two of them fit into what a client may send ahead.
@@ -38,17 +38,17 @@ fn large_requests_that_never_end() {
         }
         hostile.push(stream);
     }
-    house.wait_for("most are refused", |house| house.refused("overloaded_bytes") >= 500);
+    house.wait_for("most are refused", |house| house.refused("overloaded_bytes") >= 200);
     asker.goes_on();
     assert!(house.metric("plimsoll_body_bytes_in_flight") <= HELD << 20);
     // Held below the bound, plus what passes through: a connection reads ahead and lets go.
-    house.assert_memory_below("600 requests of 1 MB without end", before, 192);
+    house.assert_memory_below("300 requests of 1 MB without end", before, 128);
     drop(hostile);
     house.wait_until_nothing_is_held();
     asker.stop();
 }
 
-/// 1 MB bodies over HTTP that never end: who comes when it is full is told when to come again.
+/// 1 MB bodies over HTTP that never end.
 #[test]
 fn large_http_bodies_that_never_end() {
     let house = house();
@@ -63,15 +63,13 @@ fn large_http_bodies_that_never_end() {
         hostile.push(stream);
     }
     house.wait_for("most are refused", |house| house.refused("overloaded_bytes") >= 60);
-    let mut late = connect(house.http);
-    late.write_all(b"POST /v1/signals HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n").unwrap();
-    let answer = read_until(&mut late, |all| all.ends_with(b"}"));
-    let answer = String::from_utf8_lossy(&answer).to_ascii_lowercase();
-    // All that fits is taken, or a body's end is: both are answers.
-    assert!(answer.starts_with("http/1.1 503") || answer.starts_with("http/1.1 415"), "{answer}");
-    assert!(!answer.contains("503") || answer.contains("retry-after: 1"), "{answer}");
-    house.assert_memory_below("100 HTTP bodies of 1 MB without end", before, 160);
-    drop((hostile, late));
+    // A small one is taken all the same.
+    let mut small = connect(house.http);
+    small.write_all(b"POST /v1/signals HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"reports\": []}").unwrap();
+    let answer = read_until(&mut small, |all| all.starts_with(b"HTTP/1.1 200"));
+    assert!(!answer.is_empty());
+    house.assert_memory_below("100 HTTP bodies of 1 MB without end", before, 128);
+    drop((hostile, small));
     house.wait_until_nothing_is_held();
     asker.stop();
 }

@@ -8,6 +8,7 @@ use crate::support::PATIENCE;
 pub const HEADERS: u8 = 1;
 pub const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 
@@ -37,7 +38,8 @@ pub fn open(address: SocketAddr) -> TcpStream {
 /// As `open`, and takes what the server allows: a client may send ahead as much as that.
 pub fn open_wide(address: SocketAddr) -> TcpStream {
     let mut stream = open(address);
-    read_until(&mut stream, |all| all.len() >= 9);
+    let whole_connection = frame(WINDOW_UPDATE, 0, 0, &[0; 4]);
+    read_until(&mut stream, |all| contains(all, &whole_connection[..9]));
     stream.write_all(&frame(SETTINGS, ACK, 0, &[])).unwrap();
     stream
 }
@@ -69,8 +71,7 @@ pub fn data(stream: u32, bytes: &[u8]) -> Vec<u8> {
     bytes.chunks(MAX_FRAME).flat_map(|piece| frame(DATA, 0, stream, piece)).collect()
 }
 
-/// Reads to the connection's end, or until what was read `is` enough.
-pub fn read_until(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+fn read(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let (mut all, mut some) = (Vec::new(), [0; 4096]);
     while !is(&all) {
         match stream.read(&mut some) {
@@ -85,7 +86,26 @@ pub fn read_until(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8>
 
 /// Reads to the end, which must come.
 pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
-    read_until(stream, |_| false)
+    read(stream, |_| false)
+}
+
+/// Reads until what was read `is` enough, which it must come to be.
+pub fn read_until(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let all = read(stream, &is);
+    assert!(is(&all), "it ended after {:?}", String::from_utf8_lossy(&all));
+    all
+}
+
+/// The frames in `all`: the kind and the stream of each.
+pub fn frames(mut all: &[u8]) -> Vec<(u8, u32)> {
+    let mut frames = Vec::new();
+    while let [a, b, c, kind, _flags, stream @ ..] = all {
+        let Some(stream) = stream.first_chunk::<4>() else { break };
+        frames.push((*kind, u32::from_be_bytes(*stream)));
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        all = all.get(9 + length..).unwrap_or_default();
+    }
+    frames
 }
 
 pub fn contains(all: &[u8], piece: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Problem;
-use crate::api::load::BodyError;
+use crate::api::load::{BodyError, Shed};
 
 /// # Errors
 /// `otherwise`, where the headers say that the body is not plain JSON.
@@ -38,16 +38,48 @@ pub(in crate::api) async fn read(request: Request, limit: usize) -> Result<Bytes
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(why) => Err(match shed(&*why) {
-            Some(shed) => Problem::unavailable(shed),
+            Some(shed) => shed.into(),
             None => Problem::new(StatusCode::BAD_REQUEST, "the body broke off"),
         }),
     }
 }
 
 /// What we ourselves ended the body for, below what the layers between have made of it.
-fn shed(why: &(dyn Error + 'static)) -> Option<String> {
+fn shed(why: &(dyn Error + 'static)) -> Option<Shed> {
     match why.downcast_ref::<BodyError>() {
-        Some(BodyError::Shed(shed)) => Some(shed.to_string()),
+        Some(BodyError::Shed(shed)) => Some(*shed),
         _ => why.source().and_then(shed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, Bytes};
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    use http_body_util::Full;
+
+    use super::read;
+    use crate::api::load::{Kind, LimitedBody, Limits, Load};
+
+    #[tokio::test]
+    async fn a_body_is_refused_for_its_size_and_for_what_others_hold() {
+        let limits = Limits { max_body_bytes: 10_000, ..Limits::default() };
+        let load = Arc::new(Load::new(limits, Arc::default()));
+        let request = |size| {
+            let held = Arc::new(load.hold_anyway());
+            let body = LimitedBody::new(Full::new(Bytes::from(vec![0; size])), held, Kind::Whole);
+            Request::new(Body::new(body))
+        };
+        assert_eq!(read(request(9000), 9000).await.unwrap().len(), 9000);
+        let large = read(request(9001), 9000).await.unwrap_err().into_response();
+        assert_eq!((large.status().as_u16(), large.headers().get("retry-after")), (413, None));
+        let shed = read(request(10_001), 20_000).await.unwrap_err().into_response();
+        assert_eq!(
+            (shed.status().as_u16(), &shed.headers()["retry-after"]),
+            (503, &"1".parse().unwrap())
+        );
     }
 }

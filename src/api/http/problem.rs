@@ -13,11 +13,13 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     place: Option<String>,
+    /// It would go better a moment later.
+    passes: bool,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), place: None }
+        Self { status, detail: detail.into(), place: None, passes: false }
     }
 
     pub fn unavailable(detail: impl Into<String>) -> Self {
@@ -51,11 +53,10 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
     response
 }
 
-/// The answer where there is too much to do.
-pub(super) fn shed(why: Shed) -> Response {
-    let mut response = Problem::unavailable(why.to_string()).into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+impl From<Shed> for Problem {
+    fn from(why: Shed) -> Self {
+        Self { passes: true, ..Self::unavailable(why.to_string()) }
+    }
 }
 
 /// The answer to a request that has taken its time. What is left of it isn't waited for.
@@ -76,6 +77,11 @@ impl IntoResponse for Problem {
             body.insert("place".to_owned(), place.into());
         }
         let kind = HeaderValue::from_static("application/problem+json");
-        (self.status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response();
+        if self.passes {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }

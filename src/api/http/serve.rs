@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::serve::Listener;
 use http::Request;
 use hyper::body::Incoming;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use super::problem;
+use super::{Problem, problem};
 use crate::api::access::{Access, Door, http_need, takes_own_token};
 use crate::api::load::{Kind, LimitedBody, Load};
 use crate::api::transport::opening::{Opened, open};
@@ -249,7 +249,7 @@ impl Service<Request<Incoming>> for Guarded {
             true => self.load.hold_anyway(),
             false => match self.load.hold() {
                 Ok(held) => held,
-                Err(shed) => return refused(problem::shed(shed)),
+                Err(shed) => return refused(Problem::from(shed).into_response()),
             },
         };
         request.extensions_mut().insert(caller);

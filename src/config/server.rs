@@ -13,7 +13,8 @@ pub struct ServerConfig {
     pub max_streams: u32,
     /// How long a shutdown waits for open requests, on both listeners together (seconds).
     pub drain_seconds: f64,
-    /// Open connections, both listeners together. One more is closed at once.
+    /// Open connections, both listeners together, and on one of them at most 15/16 of these. One more
+    /// is closed at once.
     pub max_connections: usize,
     /// Of these, how many from one address (a /64 of IPv6). Not for this machine's own.
     pub max_connections_per_peer: usize,

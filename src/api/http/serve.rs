@@ -152,7 +152,7 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Some(_seat) = self.load.seat(&peer) else { return };
+        let Some(_seat) = self.load.seat(Speaks::Http, &peer) else { return };
         let handshake = self.load.begin_handshake();
         let begun = tokio::select! {
             biased;

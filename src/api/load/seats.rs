@@ -7,20 +7,31 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Load;
-use crate::api::transport::Peer;
+use crate::api::transport::{Peer, Speaks};
 
 #[derive(Debug, Default)]
 pub(super) struct Seats(Mutex<Taken>);
 
 #[derive(Debug, Default)]
 struct Taken {
-    all: usize,
+    grpc: usize,
+    http: usize,
     by_peer: HashMap<IpAddr, usize>,
 }
 
 impl Seats {
     pub(super) fn taken(&self) -> usize {
-        self.0.lock().all
+        let taken = self.0.lock();
+        taken.grpc + taken.http
+    }
+}
+
+impl Taken {
+    fn on(&mut self, listener: Speaks) -> &mut usize {
+        match listener {
+            Speaks::Grpc => &mut self.grpc,
+            Speaks::Http => &mut self.http,
+        }
     }
 }
 
@@ -28,17 +39,21 @@ impl Seats {
 #[derive(Debug)]
 pub(in crate::api) struct Seat {
     load: Arc<Load>,
+    listener: Speaks,
     /// Nothing where the peer is on this machine: a proxy has as many as it likes.
     peer: Option<IpAddr>,
 }
 
 impl Load {
-    /// A place for a connection, unless there is none.
-    pub(in crate::api) fn seat(self: &Arc<Self>, peer: &Peer) -> Option<Seat> {
+    /// A place for a connection, unless there is none. One listener leaves some to the other: who
+    /// crowds decisions doesn't keep probes out, nor the reverse.
+    pub(in crate::api) fn seat(self: &Arc<Self>, listener: Speaks, peer: &Peer) -> Option<Seat> {
+        let most = self.limits.max_connections;
+        let most_here = (most - (most / 16).max(1)).max(1);
         let refused = &self.metrics.refused_connections;
         let from = peer.address.filter(|_| !peer.is_local()).map(source);
         let mut taken = self.seats.0.lock();
-        if taken.all >= self.limits.max_connections {
+        if taken.grpc + taken.http >= most || *taken.on(listener) >= most_here {
             refused.all.add(1);
             return None;
         }
@@ -50,15 +65,16 @@ impl Load {
             }
             *seats += 1;
         }
-        taken.all += 1;
-        Some(Seat { load: Arc::clone(self), peer: from })
+        *taken.on(listener) += 1;
+        Some(Seat { load: Arc::clone(self), listener, peer: from })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.load.seats.0.lock();
-        taken.all = taken.all.saturating_sub(1);
+        let here = taken.on(self.listener);
+        *here = here.saturating_sub(1);
         let Some(peer) = self.peer else { return };
         if let Some(seats) = taken.by_peer.get_mut(&peer) {
             *seats = seats.saturating_sub(1);

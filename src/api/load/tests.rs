@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::{Limits, Load, Shed};
-use crate::api::transport::Peer;
+use crate::api::transport::{Peer, Speaks};
 
 fn load(limits: Limits) -> Arc<Load> {
     Arc::new(Load::new(limits, Arc::default()))
@@ -40,18 +40,21 @@ fn requests_and_bytes_have_a_bound_and_are_given_back() {
 fn connections_have_a_bound_in_all_and_by_peer() {
     let limits = Limits { max_connections: 4, max_connections_per_peer: 1, ..Limits::default() };
     let load = load(limits);
-    let one = load.seat(&at("2001:db8::1")).unwrap();
+    let grpc = |peer: &str| load.seat(Speaks::Grpc, &at(peer));
+    let one = grpc("2001:db8::1").unwrap();
     // The same /64.
-    assert!(load.seat(&at("2001:db8::ffff:1")).is_none());
-    let _other = load.seat(&at("2001:db8:0:1::1")).unwrap();
+    assert!(grpc("2001:db8::ffff:1").is_none());
+    let _other = grpc("2001:db8:0:1::1").unwrap();
     // This machine's own are only counted.
-    let local = [load.seat(&at("127.0.0.1")).unwrap(), load.seat(&Peer::default()).unwrap()];
-    assert!(load.seat(&at("127.0.0.1")).is_none());
-    drop((one, local));
+    let local = grpc("127.0.0.1").unwrap();
+    assert!(load.seat(Speaks::Grpc, &Peer::default()).is_none(), "the last is for HTTP");
+    let http = load.seat(Speaks::Http, &Peer::default()).unwrap();
+    assert!(load.seat(Speaks::Http, &Peer::default()).is_none());
+    drop((one, local, http));
     assert_eq!(load.connections(), 1);
-    assert!(load.seat(&at("2001:db8::1")).is_some(), "a place that is free again");
+    assert!(grpc("2001:db8::1").is_some(), "a place that is free again");
     let refused = &load.metrics.refused_connections;
-    assert_eq!((refused.all.read(), refused.peer.read()), (1, 1));
+    assert_eq!((refused.all.read(), refused.peer.read()), (2, 1));
 }
 
 #[tokio::test]

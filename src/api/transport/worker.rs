@@ -88,7 +88,7 @@ where
                     continue;
                 }
             };
-            let Some(seat) = self.load.seat(&peer) else { continue };
+            let Some(seat) = self.load.seat(Speaks::Grpc, &peer) else { continue };
             let handshake = self.load.begin_handshake();
             let (stop, deadline) = (self.stop.clone(), Arc::clone(&self.deadline));
             let overrun = Arc::clone(&overrun);

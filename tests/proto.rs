@@ -4,6 +4,8 @@
 //! protos and all below it would be a third of the first build. It is written in
 //! Rust: no `protoc` is needed.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 const FILES: [&str; 2] = ["proto/plimsoll/v1/decision.proto", "proto/plimsoll/v1/signals.proto"];

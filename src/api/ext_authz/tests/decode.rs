@@ -44,8 +44,8 @@ fn is_map(within: &str, field: u32) -> bool {
 
 #[test]
 fn a_map_entry_of_a_wrong_wire_type_is_an_error() {
-    // `HttpRequest.headers` is field 3: here as a fixed32.
-    let message = nested(&[0x0a, 0x22, 0x12], vec![3 << 3 | 5, 0]);
+    // `HttpRequest.headers` is field 3: here as a fixed32, whose bytes are an entry's as well.
+    let message = nested(&[0x0a, 0x22, 0x12], vec![3 << 3 | 5, 3, 0x0a, 1, b'a']);
     let arena = Bump::new();
     let decoded = decode(&message, &arena);
     assert!(matches!(decoded, Err(DecodeError::WireType { field: 3, .. })), "{decoded:?}");

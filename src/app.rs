@@ -1,6 +1,8 @@
 //! The one place that knows every room: builds them, ties them, starts and stops them.
 
 mod entrance;
+mod gate;
+mod outside;
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value as Json, json};
 use tokio::runtime::Runtime;
 
 use crate::api::authzen::authzen_router;
@@ -17,7 +18,7 @@ use crate::api::ext_authz::{CheckService, Front};
 use crate::api::forward_auth::{ForwardAuth, forward_auth_router};
 use crate::api::grpc_routes;
 use crate::api::health::{Readiness, Stage};
-use crate::api::http::{HttpParts, HttpServer, http_router};
+use crate::api::http::{HttpServer, http_router};
 use crate::api::identity::Identity;
 use crate::api::jwt::Jwt;
 use crate::api::load::Load;
@@ -28,9 +29,11 @@ use crate::learn::Learner;
 use crate::model::{Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
-use crate::telemetry::{DecisionMetrics, Gauges, Metrics};
+use crate::telemetry::DecisionMetrics;
 
-use entrance::{Entrance, Files};
+use entrance::Entrance;
+use gate::Gate;
+use outside::{Outside, traces};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +110,14 @@ impl App {
         let cache = Arc::new(Cache::new(limits, secrets));
         let observations = Arc::new(Observations::new(config.signals.observation_queue));
         let metrics = Arc::new(DecisionMetrics::default());
-        let pdp = Arc::new(Pdp::new(
+        let pdp = Pdp::new(
             Arc::clone(&cache),
             vocabulary,
             Arc::clone(&metrics),
             Arc::clone(&observations),
             &config.default_policy,
-        ));
+        );
+        let pdp = Arc::new(pdp.traced(Arc::new(traces(&config.telemetry))));
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
@@ -143,28 +147,42 @@ impl App {
             .enable_all()
             .build()?;
         let files = access.files(jwt);
-        let parts = http_parts(&pdp, &publisher, &readiness, &observations, &files, &load);
+        let outside = Outside {
+            pdp: Arc::clone(&pdp),
+            publisher: Arc::clone(&publisher),
+            readiness: readiness.clone(),
+            observations: Arc::clone(&observations),
+            files: files.clone(),
+            load: Arc::clone(&load),
+            export: Arc::default(),
+        };
+        let export = outside.exporter(&config.telemetry).map_err(wrong("telemetry.otlp"))?;
         let http = {
             let _inside = runtime.enter();
-            let router = http_router(parts, callers);
+            let router = http_router(outside.http_parts(), callers);
             HttpServer::start_guarded(http, router, access.callers())?
         };
 
-        if publisher.load() {
-            readiness.set(Stage::Ready);
-        }
-        let (watching, ready) = (Arc::clone(&publisher), readiness.clone());
+        let gate = Gate::new(&config.readiness, &pdp, &publisher, &readiness);
+        publisher.load();
+        gate.look();
+        let (watching, published) = (Arc::clone(&publisher), gate.clone());
         let learner = Learner::new(Arc::clone(&cache), Arc::clone(&observations));
         let sweeping = Arc::clone(&pdp);
-        let cold = vec![
+        let mut cold = vec![
             Cold::start("plimsoll-policy", move |stop| {
-                watching.watch(stop, || ready.set(Stage::Ready));
+                watching.watch(stop, || published.look());
             })?,
             Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
-            Cold::start("plimsoll-files", move |stop| files.watch(stop))?,
+            Cold::start("plimsoll-files", move |stop| {
+                files.watch(stop, || gate.look());
+            })?,
             Cold::start("plimsoll-memory", move |stop| load.watch_memory(stop))?,
         ];
+        if let Some(export) = export {
+            cold.push(Cold::start("plimsoll-otlp", export)?);
+        }
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
         Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
     }
@@ -215,78 +233,6 @@ fn http_callers(config: &Config, pdp: &Arc<Pdp>, identity: &Identity) -> axum::R
     };
     authzen_router(Arc::clone(pdp), config.listen.public_url.as_deref())
         .merge(forward_auth_router(forward_auth))
-}
-
-/// What the HTTP side reads.
-fn http_parts(
-    pdp: &Arc<Pdp>,
-    publisher: &Arc<Publisher>,
-    readiness: &Readiness,
-    observations: &Arc<Observations>,
-    files: &Files,
-    load: &Arc<Load>,
-) -> HttpParts {
-    let gauges = {
-        let load = Arc::clone(load);
-        let (pdp, publisher) = (Arc::clone(pdp), Arc::clone(publisher));
-        let observations = Arc::clone(observations);
-        move || gauges(&pdp, &publisher, &observations, &load)
-    };
-    let status = {
-        let (pdp, publisher, readiness) =
-            (Arc::clone(pdp), Arc::clone(publisher), readiness.clone());
-        let started = Timestamp::now();
-        let files = files.clone();
-        move || {
-            let mut status = publisher.status();
-            let stats = pdp.cache.stats();
-            if let Json::Object(status) = &mut status {
-                status.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
-                status.insert("pid".to_owned(), json!(std::process::id()));
-                status.insert(
-                    "stage".to_owned(),
-                    json!(format!("{:?}", readiness.stage()).to_lowercase()),
-                );
-                let up = Timestamp::now().seconds_since(started);
-                status.insert("uptime_seconds".to_owned(), json!(up));
-                status.insert("entities".to_owned(), json!(stats.entities));
-                status.insert("signal_cache_bytes".to_owned(), json!(stats.bytes));
-                files.tell(status);
-            }
-            status
-        }
-    };
-    HttpParts {
-        pdp: Arc::clone(pdp),
-        readiness: readiness.clone(),
-        metrics: Arc::new(Metrics::new(Arc::clone(&pdp.metrics), gauges)),
-        status: Arc::new(status),
-    }
-}
-
-/// What a scrape asks of the rooms.
-fn gauges(pdp: &Pdp, publisher: &Publisher, observations: &Observations, load: &Load) -> Gauges {
-    let (state, stats) = (publisher.state(), pdp.cache.stats());
-    Gauges {
-        revision: state.revision,
-        loaded_at: state.loaded_at,
-        policy_errors: state.refused.map_or(0, |refused| refused.errors as u64),
-        reloads_applied: state.applied,
-        reloads_refused: state.refusals,
-        entities: stats.entities as u64,
-        cache_bytes: stats.bytes as u64,
-        evicted: stats.evicted,
-        expired: stats.expired,
-        cache_refused: stats.refused,
-        signals_accepted: stats.signals_accepted,
-        signals_older: stats.signals_older,
-        signals_rejected: stats.signals_rejected,
-        observations_dropped: observations.dropped(),
-        observations_waiting: observations.len() as u64,
-        connections: load.connections() as u64,
-        requests_in_flight: load.requests() as u64,
-        body_bytes: load.body_bytes() as u64,
-    }
 }
 
 /// Drops what is forgotten, a little at a time.

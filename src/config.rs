@@ -33,6 +33,7 @@ pub struct Config {
     pub signals: SignalsConfig,
     pub server: ServerConfig,
     pub telemetry: TelemetryConfig,
+    pub readiness: ReadinessConfig,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,12 +233,65 @@ pub struct SignalsConfig {
     pub observation_queue: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
     /// As in `RUST_LOG`: `info`, `plimsoll=debug`.
     pub log: String,
     pub log_format: LogFormat,
+    /// Traces and metrics to an OpenTelemetry collector. Takes a build with the
+    /// feature `otlp`.
+    pub otlp: Option<OtlpConfig>,
+}
+
+/// Export by OTLP over gRPC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtlpConfig {
+    /// The collector, as a URL: `http://127.0.0.1:4317`, or `https:`.
+    pub endpoint: String,
+    #[serde(default = "yes")]
+    pub traces: bool,
+    #[serde(default = "yes")]
+    pub metrics: bool,
+    /// The share of requests, from 0 to 1, that begin a trace where the caller brings
+    /// none. A trace that the caller brings is sampled as the caller says.
+    #[serde(default)]
+    pub sample: f64,
+    /// How often metrics are sent (seconds).
+    #[serde(default = "ten_seconds")]
+    pub interval_seconds: f64,
+    /// How many spans may wait to be sent; more are counted and dropped.
+    #[serde(default = "queue")]
+    pub queue: usize,
+    /// Sent with each export: a token, say.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// More attributes of the resource, such as `deployment.environment.name`.
+    #[serde(default)]
+    pub resource: BTreeMap<String, String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn ten_seconds() -> f64 {
+    10.0
+}
+
+fn queue() -> usize {
+    4096
+}
+
+/// What `/ready` and gRPC health wait for, beside the first policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReadinessConfig {
+    /// Lists of the catalog that must be loaded.
+    pub lists: Vec<String>,
+    /// How many reported signals must have been accepted.
+    pub first_signals: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,6 +318,7 @@ impl Default for Config {
             signals: SignalsConfig::default(),
             server: ServerConfig::default(),
             telemetry: TelemetryConfig::default(),
+            readiness: ReadinessConfig::default(),
         }
     }
 }
@@ -317,7 +372,7 @@ impl Default for SignalsConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Text }
+        TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Text, otlp: None }
     }
 }
 
@@ -360,6 +415,17 @@ impl Config {
             return wrong("signals.observation_queue", "must be above zero");
         }
         self.server.check()?;
+        if let Some(otlp) = &self.telemetry.otlp {
+            if !(0.0..=1.0).contains(&otlp.sample) {
+                return wrong("telemetry.otlp.sample", "is from 0 to 1");
+            }
+            if !(0.1..=86_400.0).contains(&otlp.interval_seconds) {
+                return wrong("telemetry.otlp.interval_seconds", "is from 0.1 to 86400");
+            }
+            if !(1..=1_000_000).contains(&otlp.queue) {
+                return wrong("telemetry.otlp.queue", "is from 1 to 1000000");
+            }
+        }
         if let Some(url) = &self.listen.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             if !host.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' '])) {

@@ -7,7 +7,7 @@ use super::pdp::{Decided, Pdp, Published, Unanswered, with_arena};
 use super::question::Question;
 use crate::engine::Snapshot;
 use crate::model::{Timestamp, suggest};
-use crate::telemetry::DecisionMetrics;
+use crate::telemetry::{DecisionMetrics, Span};
 
 /// Why a question was not answered. Its text is safe to send to the caller.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +35,26 @@ impl Refusal {
         };
         counter.add(1);
     }
+
+    /// Its cause, as metrics name it.
+    fn cause(&self) -> &'static str {
+        match self {
+            Refusal::NoPolicy => "no_policy",
+            Refusal::UnknownPolicy { .. } => "unknown_policy",
+            Refusal::Malformed(_) => "malformed",
+            Refusal::Panicked => "panicked",
+        }
+    }
 }
 
-/// Decides `question` and hands the decision to `encode`. A refusal is counted.
+/// Decides `question` and hands the decision to `encode`. A refusal is counted,
+/// and `span` told what came of it.
 pub fn ask<R>(
     pdp: &Pdp,
     published: &Published,
     question: &Question,
     now: Timestamp,
+    mut span: Option<Span<'_>>,
     encode: impl FnOnce(&Decided<'_, '_>) -> R,
 ) -> Result<R, Refusal> {
     let snapshot = &published.snapshot;
@@ -51,11 +63,20 @@ pub fn ask<R>(
             let request = question
                 .request(snapshot, &pdp.vocabulary, now, arena)
                 .map_err(|why| Refusal::Malformed(why.to_string()))?;
+            let encode = |decided: &Decided<'_, '_>| {
+                decided.tell(span.as_mut());
+                encode(decided)
+            };
             pdp.decide(published, &question.policy, &request, arena, encode)
                 .map_err(|why| refusal(why, snapshot))
         })
     });
-    answered.unwrap_or(Err(Refusal::Panicked)).inspect_err(|why| why.count(&pdp.metrics))
+    answered.unwrap_or(Err(Refusal::Panicked)).inspect_err(|why| {
+        why.count(&pdp.metrics);
+        if let Some(span) = &mut span {
+            span.refused(why.cause());
+        }
+    })
 }
 
 /// A panic costs the one who asked, and nobody else. The hook has logged it.

@@ -27,6 +27,7 @@ use super::http::body::{is_json, read};
 use super::pdp::{Pdp, Published};
 use super::question::Question;
 use crate::model::Timestamp;
+use crate::telemetry::{Operation, Parent, Span};
 use batch::Batch;
 use wire::{Evaluated, Evaluations};
 
@@ -65,27 +66,31 @@ async fn evaluation(
     State(own): State<Arc<AuthZen>>,
     request: Request,
 ) -> Result<Json<Evaluated>, Problem> {
+    let parent = own.pdp.traces.parent(request.headers());
     let body = own.body(request).await?;
     let published = own.published()?;
-    own.one(&published, Question::from_json(&body)).map(Json)
+    own.one(&published, Question::from_json(&body), parent).map(Json)
 }
 
 async fn evaluations(
     State(own): State<Arc<AuthZen>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let parent = own.pdp.traces.parent(request.headers());
     let body = own.body(request).await?;
     let batch = Batch::of(&body).map_err(|why| own.malformed(why))?;
     let published = own.published()?;
     let Some(batch) = batch else {
-        return Ok(Json(own.one(&published, Question::from_json(&body))?).into_response());
+        return Ok(Json(own.one(&published, Question::from_json(&body), parent)?).into_response());
     };
     let mut decided = Vec::with_capacity(batch.len());
     for (at, question) in batch.questions().enumerate() {
         if at > 0 && at % CHUNK == 0 {
             tokio::task::yield_now().await;
         }
-        let each = own.ask(&published, question).unwrap_or_else(|why| Evaluated::failed(&why));
+        let span = own.pdp.traces.begin(Operation::BatchItem, || parent.clone());
+        let each = own.ask(&published, question, span);
+        let each = each.unwrap_or_else(|why| Evaluated::failed(&why));
         let ends = batch.ends_with(each.decision);
         decided.push(each);
         if ends {
@@ -118,20 +123,24 @@ impl AuthZen {
         &self,
         published: &Published,
         question: Result<Question, E>,
+        parent: Option<Parent>,
     ) -> Result<Evaluated, Problem> {
-        self.ask(published, question).map_err(|why| problem(&why))
+        let span = self.pdp.traces.begin(Operation::AuthZenEvaluation, || parent);
+        self.ask(published, question, span).map_err(|why| problem(&why))
     }
 
     fn ask<E: ToString>(
         &self,
         published: &Published,
         question: Result<Question, E>,
+        span: Option<Span<'_>>,
     ) -> Result<Evaluated, Refusal> {
         let question = question.map_err(|why| {
             self.count();
             Refusal::Malformed(why.to_string())
         })?;
-        ask(&self.pdp, published, &question, Timestamp::now(), Answer::of).map(Evaluated::from)
+        let now = Timestamp::now();
+        ask(&self.pdp, published, &question, now, span, Answer::of).map(Evaluated::from)
     }
 
     fn malformed(&self, why: impl ToString) -> Problem {

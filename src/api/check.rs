@@ -9,20 +9,24 @@ use std::sync::Arc;
 use bumpalo::Bump;
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use bytes::BytesMut;
+use http::HeaderMap;
 use tonic::Status;
+use tracing::field::display;
 
 use super::ext_authz::{
-    CheckAnswer, CheckRequest, Checker, Header, HeaderToSet, HttpAttributes, StructWriter, decode,
-    encode,
+    CheckAnswer, CheckRequest, Checker, DecodeError, Header, HeaderToSet, HttpAttributes,
+    StructWriter, decode, encode,
 };
 use super::identity::{Evidence, Identified, Identity};
 use super::path::{normalise, normalise_host};
 use super::pdp::{Decided, Pdp, Published, Unanswered, with_arena};
 use super::problem::{Problem, challenge, wants_html};
 use super::resource;
+use super::trace::{parent_of, trace_ids};
 use crate::config::AnswerHeader;
 use crate::engine::{Expr, Matched, Subject, reason_texts};
 use crate::model::{Decision, Http, Owner, Party, Property, Request, Timestamp, Value};
+use crate::telemetry::{Operation, Parent, Span};
 
 /// Everything of ours among the headers; no client's own survives.
 const OUR_HEADERS: &str = "x-plimsoll-";
@@ -43,65 +47,81 @@ impl EnvoyChecker {
         EnvoyChecker { pdp, identity, headers }
     }
 
-    fn answer(&self, message: &[u8], arena: &Bump, out: &mut BytesMut) -> Result<(), Status> {
+    fn answer(
+        &self,
+        message: &[u8],
+        parent: Option<Parent>,
+        arena: &Bump,
+        out: &mut BytesMut,
+    ) -> Result<(), Status> {
+        let check = decode(message, arena);
+        let headers = check.as_ref().ok().and_then(|check| check.http).unwrap_or_default().headers;
+        // The call's own trace is nearer than the one that the client's request came with.
+        let parent = || parent.or_else(|| parent_of(headers));
+        let mut span = self.pdp.traces.begin(Operation::Check, parent);
+        let answered = self.decide(check, span.as_mut(), arena, out);
+        if let (Err(refused), Some(span)) = (&answered, &mut span) {
+            span.refused(refused.cause);
+        }
+        match answered {
+            Err(Refused { status: Some(status), .. }) => Err(status),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decides, or says why not; also then there is an answer, unless there is a status.
+    fn decide(
+        &self,
+        check: Result<CheckRequest<'_>, DecodeError>,
+        mut span: Option<&mut Span<'_>>,
+        arena: &Bump,
+        out: &mut BytesMut,
+    ) -> Result<(), Refused> {
         let published = self.pdp.published();
         let Some(published) = published.as_deref() else {
             self.pdp.metrics.refused.no_policy.add(1);
-            return Err(Status::unavailable(Unanswered::NoPolicy.to_string()));
+            return Err(Refused::no_policy());
         };
-        let check = match decode(message, arena) {
-            Ok(check) => check,
-            // The proxy passes on what clients send, so this can be their doing.
-            Err(why) => return self.refuse(&why.to_string(), None, out),
-        };
+        // The proxy passes on what clients send, so what is wrong can be their doing.
+        let check = check.map_err(|why| self.refuse(&why.to_string(), None, out))?;
         let http = check.http.unwrap_or_default();
-        let path = match normalise(http.path, arena) {
-            Ok(path) => path,
-            Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
-        };
-        let identified = match self.identity.of(&Evidence::from(&check), arena) {
-            Ok(identified) => identified,
-            Err(why) if why.by_token => return self.refuse_token(&why.to_string(), &http, out),
-            Err(why) => return self.refuse(&why.to_string(), Some(&http), out),
-        };
+        let path = normalise(http.path, arena)
+            .map_err(|why| self.refuse(&why.to_string(), Some(&http), out))?;
+        let identified =
+            self.identity.of(&Evidence::from(&check), arena).map_err(|why| match why.by_token {
+                true => self.refuse_token(&why.to_string(), &http, out),
+                false => self.refuse(&why.to_string(), Some(&http), out),
+            })?;
         let request = request(published, &check, &http, path, &identified, arena);
         let policy = extension(&check, "plimsoll.policy").unwrap_or_default();
         let decided = self.pdp.decide(published, policy, &request, arena, |decided| {
             self.encode(decided, &http, arena, out);
+            decided.tell(span.as_deref_mut());
         });
-        match decided {
-            Ok(()) => Ok(()),
-            Err(Unanswered::NoPolicy) => Err(Status::unavailable(Unanswered::NoPolicy.to_string())),
+        decided.map_err(|why| match why {
+            Unanswered::NoPolicy => Refused::no_policy(),
             // The route's configuration is wrong. A failed call could let requests
             // pass that this policy should have stopped.
-            Err(why @ Unanswered::UnknownPolicy(_)) => {
+            why @ Unanswered::UnknownPolicy(_) => {
                 self.pdp.metrics.refused.unknown_policy.add(1);
-                tracing::error!(%why, "a route asks for a policy that there is not");
+                let (trace_id, span_id) = trace_ids(span.as_deref(), http.headers).unzip();
+                let (trace_id, span_id) = (trace_id.map(display), span_id.map(display));
+                tracing::error!(%why, trace_id, span_id, "a route asks for a policy that there is not");
                 deny(500, &["The service is not set up rightly".to_owned()], Some(&http), out);
-                Ok(())
+                Refused { cause: "unknown_policy", status: None }
             }
-        }
+        })
     }
 
     /// Denies what can't be understood.
-    fn refuse(
-        &self,
-        why: &str,
-        http: Option<&HttpAttributes<'_>>,
-        out: &mut BytesMut,
-    ) -> Result<(), Status> {
+    fn refuse(&self, why: &str, http: Option<&HttpAttributes<'_>>, out: &mut BytesMut) -> Refused {
         self.pdp.metrics.refused.malformed.add(1);
         deny(400, &[why.to_owned()], http, out);
-        Ok(())
+        Refused { cause: "malformed", status: None }
     }
 
     /// Denies a token that can't be verified (RFC 6750, section 3.1).
-    fn refuse_token(
-        &self,
-        why: &str,
-        http: &HttpAttributes<'_>,
-        out: &mut BytesMut,
-    ) -> Result<(), Status> {
+    fn refuse_token(&self, why: &str, http: &HttpAttributes<'_>, out: &mut BytesMut) -> Refused {
         self.pdp.metrics.refused.malformed.add(1);
         let problem = Problem {
             status: 401,
@@ -112,7 +132,7 @@ impl EnvoyChecker {
             amr: &[],
         };
         encode_problem(&problem, Some("Bearer error=\"invalid_token\""), Some(http), out, |_| {});
-        Ok(())
+        Refused { cause: "malformed", status: None }
     }
 
     fn encode(
@@ -169,9 +189,37 @@ impl EnvoyChecker {
     }
 }
 
+/// Why nothing was decided.
+struct Refused {
+    /// As metrics name it.
+    cause: &'static str,
+    /// What the call fails with; none where it has been answered.
+    status: Option<Status>,
+}
+
+impl Refused {
+    fn no_policy() -> Self {
+        let status = Status::unavailable(Unanswered::NoPolicy.to_string());
+        Refused { cause: "no_policy", status: Some(status) }
+    }
+}
+
 impl Checker for EnvoyChecker {
     fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status> {
-        with_arena(|arena| self.answer(message, arena, answer))
+        self.check_traced(message, None, answer)
+    }
+
+    fn parent(&self, metadata: &HeaderMap) -> Option<Parent> {
+        self.pdp.traces.parent(metadata)
+    }
+
+    fn check_traced(
+        &self,
+        message: &[u8],
+        parent: Option<Parent>,
+        answer: &mut BytesMut,
+    ) -> Result<(), Status> {
+        with_arena(|arena| self.answer(message, parent, arena, answer))
     }
 
     fn deny_oversized(&self, answer: &mut BytesMut) -> Result<(), Status> {

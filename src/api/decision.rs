@@ -17,6 +17,7 @@ use crate::proto::{
     EvaluateBatchRequest, EvaluateBatchResponse, EvaluateRequest, EvaluateResponse, EvaluateResult,
     decision_service_server::DecisionService,
 };
+use crate::telemetry::{Operation, Span};
 
 /// How many requests a batch may have.
 pub const MAX_BATCH: usize = 1000;
@@ -35,13 +36,18 @@ impl Decisions {
         Self { pdp }
     }
 
-    fn one(&self, published: &Published, request: EvaluateRequest) -> Result<Answer, Refusal> {
+    fn one(
+        &self,
+        published: &Published,
+        request: EvaluateRequest,
+        span: Option<Span<'_>>,
+    ) -> Result<Answer, Refusal> {
         let question = decode::question(request).map_err(|why| {
             let refusal = Refusal::Malformed(why.to_string());
             refusal.count(&self.pdp.metrics);
             refusal
         })?;
-        ask(&self.pdp, published, &question, Timestamp::now(), Answer::of)
+        ask(&self.pdp, published, &question, Timestamp::now(), span, Answer::of)
     }
 
     fn no_policy(&self) -> Status {
@@ -58,7 +64,11 @@ impl DecisionService for Decisions {
     ) -> Result<Response<EvaluateResponse>, Status> {
         let published = self.pdp.published();
         let published = published.as_ref().ok_or_else(|| self.no_policy())?;
-        let answer = self.one(published, request.into_inner()).map_err(|why| status(&why))?;
+        let traces = &self.pdp.traces;
+        let parent = || traces.parent(request.metadata().as_ref());
+        let span = traces.begin(Operation::Evaluate, parent);
+        let answer = self.one(published, request.into_inner(), span);
+        let answer = answer.map_err(|why| status(&why))?;
         Ok(Response::new(answer.into()))
     }
 
@@ -66,6 +76,7 @@ impl DecisionService for Decisions {
         &self,
         request: Request<EvaluateBatchRequest>,
     ) -> Result<Response<EvaluateBatchResponse>, Status> {
+        let parent = self.pdp.traces.parent(request.metadata().as_ref());
         let requests = request.into_inner().requests;
         if requests.len() > MAX_BATCH {
             let text = format!("`requests`: {} of them, at most {MAX_BATCH}", requests.len());
@@ -80,7 +91,8 @@ impl DecisionService for Decisions {
             if at > 0 && at % CHUNK == 0 {
                 tokio::task::yield_now().await;
             }
-            let result = match self.one(&published, request) {
+            let span = self.pdp.traces.begin(Operation::BatchItem, || parent.clone());
+            let result = match self.one(&published, request, span) {
                 Ok(answer) => ItemResult::Response(answer.into()),
                 Err(why) => ItemResult::Error(why.to_string()),
             };

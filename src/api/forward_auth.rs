@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use tracing::field::display;
 
 use super::ask::guarded;
 use super::ext_authz::Header;
@@ -28,8 +29,10 @@ use super::identity::{Evidence, Identified, Identity};
 use super::path::{normalise, normalise_host};
 use super::pdp::{Pdp, Published, Unanswered, with_arena};
 use super::resource;
+use super::trace::trace_ids;
 use crate::config::AnswerHeader;
 use crate::model::{Http, Party, Request, Timestamp};
+use crate::telemetry::{Operation, Span};
 use answer::{answer, refusal};
 use original::Original;
 
@@ -74,41 +77,49 @@ impl ForwardAuth {
         })
     }
 
-    fn decide(&self, policy: &str, headers: &HeaderMap, arena: &Bump) -> Response {
+    fn decide(&self, policy: &str, map: &HeaderMap, arena: &Bump) -> Response {
+        let mut span =
+            self.pdp.traces.begin(Operation::ForwardAuth, || self.pdp.traces.parent(map));
         let published = self.pdp.published();
         let Some(published) = published.as_deref() else {
             self.pdp.metrics.refused.no_policy.add(1);
+            note(span.as_mut(), "no_policy");
             return Problem::unavailable(Unanswered::NoPolicy.to_string()).into_response();
         };
-        let headers = gather(headers, arena);
+        let headers = gather(map, arena);
         let accept = header(headers, "accept").and_then(Header::text);
-        let refuse = |why: &str| {
+        let refuse = |why: &str, span: Option<&mut Span<'_>>| {
             self.pdp.metrics.refused.malformed.add(1);
+            note(span, "malformed");
             refusal(why, accept)
         };
         let original = match Original::of(headers) {
             Ok(original) => original,
-            Err(why) => return refuse(&why.to_string()),
+            Err(why) => return refuse(&why.to_string(), span.as_mut()),
         };
         let path = match normalise(original.target, arena) {
             Ok(path) => path,
-            Err(why) => return refuse(&why.to_string()),
+            Err(why) => return refuse(&why.to_string(), span.as_mut()),
         };
         let address = original.address;
         let evidence = Evidence { headers, address, ..Evidence::default() };
         let identified = match self.identity.of(&evidence, arena) {
             Ok(identified) => identified,
-            Err(why) => return refuse(&why.to_string()),
+            Err(why) => return refuse(&why.to_string(), span.as_mut()),
         };
         let request = self.request(published, &original, path, headers, &identified, arena);
         let decided = self.pdp.decide(published, policy, &request, arena, |decided| {
+            decided.tell(span.as_mut());
             answer(decided, &self.headers, accept, arena)
         });
         decided.unwrap_or_else(|why| {
             // The proxy's configuration is wrong. It must not let requests pass
             // that this policy should have stopped.
             self.pdp.metrics.refused.unknown_policy.add(1);
-            tracing::error!(%why, "a proxy asks for a policy that there is not");
+            note(span.as_mut(), "unknown_policy");
+            let (trace_id, span_id) = trace_ids(span.as_ref(), headers).unzip();
+            let (trace_id, span_id) = (trace_id.map(display), span_id.map(display));
+            tracing::error!(%why, trace_id, span_id, "a proxy asks for a policy that there is not");
             refusal("The service is not set up rightly", accept)
         })
     }
@@ -144,6 +155,12 @@ impl ForwardAuth {
             properties: about.with(&[], arena),
             enforces_limits: self.enforces_limits,
         }
+    }
+}
+
+fn note(span: Option<&mut Span<'_>>, cause: &'static str) {
+    if let Some(span) = span {
+        span.refused(cause);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::stream;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -14,7 +15,7 @@ use super::BoxStream;
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// No policy is loaded yet.
+    /// Something is waited for: the first policy, and what else is configured.
     Starting,
     Ready,
     /// On its way out: open requests end, new ones should go elsewhere. The last stage.
@@ -23,13 +24,21 @@ pub enum Stage {
 
 /// A handle on the stage: `app` sets it, `/ready`, health and open streams read it.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<watch::Sender<Stage>>);
+pub struct Readiness {
+    stage: Arc<watch::Sender<Stage>>,
+    waits: Arc<Mutex<Vec<String>>>,
+}
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Stage::Starting)))
+        let waits = vec![NO_POLICY.to_owned()];
+        let stage = Arc::new(watch::Sender::new(Stage::Starting));
+        Self { stage, waits: Arc::new(Mutex::new(waits)) }
     }
 }
+
+/// The first thing that is waited for.
+pub const NO_POLICY: &str = "no policy is loaded yet";
 
 impl Readiness {
     pub fn new() -> Self {
@@ -38,7 +47,7 @@ impl Readiness {
 
     /// Goes on to `stage`. Stages are never gone back: what drains stays so.
     pub fn set(&self, stage: Stage) {
-        self.0.send_if_modified(|now| {
+        self.stage.send_if_modified(|now| {
             let later = stage > *now;
             if later {
                 *now = stage;
@@ -48,7 +57,7 @@ impl Readiness {
     }
 
     pub fn stage(&self) -> Stage {
-        *self.0.borrow()
+        *self.stage.borrow()
     }
 
     pub fn is_ready(&self) -> bool {
@@ -57,7 +66,23 @@ impl Readiness {
 
     /// Sees each later stage.
     pub fn watch(&self) -> watch::Receiver<Stage> {
-        self.0.subscribe()
+        self.stage.subscribe()
+    }
+
+    /// Says what is waited for. Says whether that is news.
+    pub fn wait_for(&self, waits: Vec<String>) -> bool {
+        let mut now = self.waits.lock();
+        let news = *now != waits;
+        *now = waits;
+        news
+    }
+
+    /// What is waited for; nothing once this process was ready.
+    pub fn waits(&self) -> Vec<String> {
+        match self.stage() {
+            Stage::Starting => self.waits.lock().clone(),
+            Stage::Ready | Stage::Draining => Vec::new(),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ async fn live() -> &'static str {
 async fn ready(State(parts): State<HttpParts>) -> Response {
     match parts.readiness.stage() {
         Stage::Ready => "ready\n".into_response(),
-        Stage::Starting => Problem::unavailable("no policy is loaded yet").into_response(),
+        Stage::Starting => Problem::unavailable(parts.readiness.waits().join("; ")).into_response(),
         Stage::Draining => Problem::unavailable("this server is shutting down").into_response(),
     }
 }

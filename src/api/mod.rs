@@ -23,6 +23,7 @@ pub mod renewed;
 pub mod resource;
 mod routes;
 pub mod signals;
+mod trace;
 pub mod transport;
 
 pub use routes::grpc_routes;

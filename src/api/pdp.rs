@@ -20,7 +20,7 @@ use crate::engine::{
 };
 use crate::model::{Request, SlotId, Value, View, Vocabulary};
 use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
-use crate::telemetry::{DecisionMetrics, PolicyMetrics};
+use crate::telemetry::{DecisionMetrics, PolicyMetrics, Span, Traces};
 
 /// One revision, with everything that decisions under it need: published as a whole.
 #[derive(Debug)]
@@ -109,6 +109,13 @@ impl<'a, 'v> Decided<'a, 'v> {
         Some(Decided { id, snapshot, policy, policy_id, view, outcome, evaluation })
     }
 
+    /// Tells the request's span, where it has one.
+    pub fn tell(&self, span: Option<&mut Span<'_>>) {
+        if let Some(span) = span {
+            span.decided(self.snapshot, self.policy, self.outcome, self.id.text().as_str());
+        }
+    }
+
     /// Evaluates an expression of the policy that decided: an obligation's header, say.
     pub fn eval(&self, expr: &'v Expr) -> Value<'v> {
         let scope = Scope { view: self.view, policy: self.policy, progress: self.outcome };
@@ -150,6 +157,7 @@ pub struct Pdp {
     pub cache: Arc<Cache>,
     pub vocabulary: Arc<Vocabulary>,
     pub metrics: Arc<DecisionMetrics>,
+    pub traces: Arc<Traces>,
     default_policy: Arc<str>,
     published: ArcSwapOption<Published>,
     observations: Arc<Observations>,
@@ -167,10 +175,17 @@ impl Pdp {
             cache,
             vocabulary,
             metrics,
+            traces: Arc::default(),
             default_policy: default_policy.into(),
             published: ArcSwapOption::empty(),
             observations,
         }
+    }
+
+    /// Records spans of what it is asked.
+    #[must_use]
+    pub fn traced(self, traces: Arc<Traces>) -> Self {
+        Pdp { traces, ..self }
     }
 
     /// The policy that a request meets which names none.
@@ -224,7 +239,8 @@ impl Pdp {
             self.observe(published, request, &decided);
             if let Some(metrics) = published.metrics.get(at) {
                 let unknown = missed.unknown.iter().count() as u64;
-                metrics.record(policy, decided.outcome, unknown, began.elapsed());
+                let (outcome, signals) = (decided.outcome, &missed.signals);
+                metrics.record(policy, outcome, unknown, signals, began.elapsed());
             }
             Ok(answer)
         })

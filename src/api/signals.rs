@@ -23,6 +23,7 @@ use crate::proto::{
     Entity, ForgetRequest, ForgetResponse, GetRequest, GetResponse, ReportRequest, ReportResponse,
     SignalState,
 };
+use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
 
 #[derive(Clone, Debug)]
@@ -36,7 +37,11 @@ impl Signals {
         Self { pdp, readiness }
     }
 
-    async fn take(&self, request: ReportRequest) -> Result<ReportResponse, Status> {
+    async fn take(
+        &self,
+        request: ReportRequest,
+        mut span: Option<Span<'_>>,
+    ) -> Result<ReportResponse, Status> {
         let published = Guard::into_inner(self.pdp.published()).ok_or_else(no_policy)?;
         let mut intake =
             Intake::new(&published.snapshot.catalog, &self.pdp.cache, Timestamp::now());
@@ -53,7 +58,9 @@ impl Signals {
                 tokio::task::yield_now().await;
             }
         }
-        Ok(wire::response(intake.finish(), request.sequence))
+        let receipt = intake.finish();
+        receipt.tell(span.as_mut());
+        Ok(wire::response(receipt, request.sequence))
     }
 
     /// The kind of an entity that was named, and its id in the one spelling it has.
@@ -87,7 +94,9 @@ impl SignalService for Signals {
         &self,
         request: Request<ReportRequest>,
     ) -> Result<Response<ReportResponse>, Status> {
-        self.take(request.into_inner()).await.map(Response::new)
+        let traces = &self.pdp.traces;
+        let span = traces.begin(Operation::Report, || traces.parent(request.metadata().as_ref()));
+        self.take(request.into_inner(), span).await.map(Response::new)
     }
 
     /// One acknowledgement a message, before the next message is taken up. When
@@ -97,7 +106,9 @@ impl SignalService for Signals {
         &self,
         request: Request<Streaming<ReportRequest>>,
     ) -> Result<Response<Self::ReportStreamStream>, Status> {
+        let parent = self.pdp.traces.parent(request.metadata().as_ref());
         let reports = Reports {
+            parent,
             messages: request.into_inner(),
             signals: self.clone(),
             stages: self.readiness.watch(),
@@ -138,6 +149,7 @@ impl SignalService for Signals {
 
 /// A stream of reports that is being taken in.
 struct Reports {
+    parent: Option<Parent>,
     messages: Streaming<ReportRequest>,
     signals: Signals,
     stages: watch::Receiver<Stage>,
@@ -153,7 +165,11 @@ impl Reports {
             message = self.messages.message() => message,
         };
         match message {
-            Ok(Some(message)) => Some(self.signals.take(message).await),
+            Ok(Some(message)) => {
+                let traces = &self.signals.pdp.traces;
+                let span = traces.begin(Operation::ReportStream, || self.parent.clone());
+                Some(self.signals.take(message, span).await)
+            }
             Ok(None) => None,
             Err(status) => Some(Err(status)),
         }

@@ -96,16 +96,21 @@ impl Files {
             .chain(self.jwt.iter().map(|jwt| jwt.renew()))
     }
 
-    /// Looks at them until told to stop.
-    pub(super) fn watch(&self, stop: &Receiver<()>) {
+    /// Looks at them until told to stop. `looked` is called after each look.
+    pub(super) fn watch(&self, stop: &Receiver<()>, looked: impl Fn()) {
         while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             self.each().for_each(Renew::look);
+            looked();
         }
+    }
+
+    pub(super) fn states(&self) -> Vec<FileState> {
+        self.each().map(Renew::state).collect()
     }
 
     /// Adds to `/status` how they fare.
     pub(super) fn tell(&self, status: &mut Map<String, Json>) {
-        let states: Vec<FileState> = self.each().map(Renew::state).collect();
+        let states = self.states();
         if let Some(Json::Array(degraded)) = status.get_mut("degraded") {
             degraded.extend(states.iter().filter(|s| s.error.is_some()).map(|s| s.name.into()));
         }

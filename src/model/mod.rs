@@ -8,6 +8,7 @@ mod catalog;
 mod decision;
 mod request;
 mod route;
+mod signal_use;
 mod text;
 mod time;
 mod value;
@@ -20,6 +21,7 @@ pub use catalog::{
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};
+pub use signal_use::{AGE_BOUNDS, SignalUse};
 pub use text::{parse_duration, suggest};
 pub use time::{Seconds, Timestamp};
 pub use value::{PackedSet, Type, Value};

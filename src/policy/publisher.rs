@@ -22,6 +22,7 @@ use crate::api::pdp::{Pdp, Published};
 use crate::engine::Snapshot;
 use crate::model::Timestamp;
 use crate::signals::{FeedSpec, FeedState, Feeds};
+use crate::telemetry::Operation;
 
 /// How often the folder is looked at. A change is taken up once two looks in a
 /// row agree, so that a file is not read while it is written.
@@ -93,20 +94,23 @@ impl Publisher {
                 return state.refused.is_none();
             }
         }
+        let mut span = self.pdp.traces.begin_always(Operation::Reload);
         let (snapshot, mut diagnostics) = compile(&set, &self.pdp.vocabulary);
         if let Some(snapshot) = &snapshot {
             testing::read(&set, snapshot, &mut diagnostics);
         }
-        match snapshot.filter(|s| !diagnostics.has_errors() && !s.policies.is_empty()) {
+        let errors = match snapshot.filter(|s| !diagnostics.has_errors() && !s.policies.is_empty())
+        {
             Some(snapshot) => {
                 self.publish(snapshot, &diagnostics, now);
-                true
+                0
             }
-            None => {
-                self.refuse(&set.revision, &diagnostics, now);
-                false
-            }
+            None => self.refuse(&set.revision, &diagnostics, now),
+        };
+        if let Some(span) = &mut span {
+            span.reloaded(&set.revision, errors);
         }
+        errors == 0
     }
 
     fn publish(&self, snapshot: Snapshot, diagnostics: &Diagnostics, now: Timestamp) {
@@ -138,7 +142,8 @@ impl Publisher {
         state.refused = None;
     }
 
-    fn refuse(&self, revision: &str, diagnostics: &Diagnostics, now: Timestamp) {
+    /// Says how many errors there are.
+    fn refuse(&self, revision: &str, diagnostics: &Diagnostics, now: Timestamp) -> usize {
         let errors = diagnostics.sorted().iter().filter(|d| d.severity == Severity::Error).count();
         let text = if errors == 0 {
             format!("there is no policy in `{}`", self.folder.display())
@@ -156,6 +161,7 @@ impl Publisher {
             text,
             diagnostics: serde_json::to_value(diagnostics).unwrap_or(Json::Null),
         });
+        errors.max(1)
     }
 
     /// Looks at the folder until `stop` says so or its sender is gone, and loads
@@ -200,11 +206,10 @@ impl Publisher {
                 })
             })
             .collect();
-        let degraded: Vec<Json> = feeds
-            .iter()
-            .filter(|feed| !feed["error"].is_null())
-            .map(|feed| feed["feed"].clone())
-            .collect();
+        let failing = feeds.iter().filter(|feed| !feed["error"].is_null());
+        let failing = failing.map(|feed| feed["feed"].clone());
+        let refused = state.refused.iter().map(|_| Json::from("policy"));
+        let degraded: Vec<Json> = refused.chain(failing).collect();
         json!({
             "policy": {
                 "folder": self.folder.display().to_string(),
@@ -295,7 +300,8 @@ pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
     specs
 }
 
-fn feed_name(spec: &FeedSpec) -> String {
+/// A list or database, as `/status` names it.
+pub fn feed_name(spec: &FeedSpec) -> String {
     match spec {
         FeedSpec::List { name, .. } => format!("lists.{name}"),
         FeedSpec::GeoCity { .. } => "geo.city".to_owned(),

@@ -14,8 +14,8 @@ use super::geo::Place;
 use super::lists::Loaded;
 use super::record::Record;
 use crate::model::{
-    Constant, EntityKind, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading, Request, SignalId,
-    Slot, SlotId, Source, Timestamp, Value, View,
+    Constant, EntityKind, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading, Request, Seconds,
+    SignalId, SignalUse, Slot, SlotId, Source, Timestamp, Value, View,
 };
 
 /// What look-up reads beside the request.
@@ -30,8 +30,8 @@ pub struct Sources<'v> {
     pub arena: &'v Bump,
 }
 
-/// What a look-up didn't find.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a look-up didn't find, and how old what it found is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Missed {
     /// Kinds that a wanted slot reads, and the request names no entity of.
     pub unnamed: Kinds,
@@ -40,6 +40,7 @@ pub struct Missed {
     /// How many wanted slots stayed missing, those of learned state and of other
     /// policies not counted.
     pub slots: usize,
+    pub signals: SignalUse,
 }
 
 /// The entity kinds that the wanted slots read records of: the same for each
@@ -180,14 +181,20 @@ impl<'v, 's> LookUp<'v, 's> {
         self.records.get(usize::from(kind.0)).copied().flatten()
     }
 
-    fn signal(&self, kind: EntityKind, signal: SignalId, freshness: &Freshness) -> Reading<'v> {
-        let Some(cell) = self.record(kind).and_then(|record| record.signal(signal)) else {
+    fn signal(&mut self, kind: EntityKind, signal: SignalId, freshness: &Freshness) -> Reading<'v> {
+        let cell = self.record(kind).and_then(|record| record.signal(signal));
+        let found = &mut self.missed.signals;
+        let Some(cell) = cell.filter(|cell| !cell.value.is_missing()) else {
+            found.missing += 1;
             return Reading::MISSING;
         };
-        match fresh(cell.observed_at, self.request.now, freshness) {
-            Some(freshness) if !cell.value.is_missing() => Reading { value: cell.value, freshness },
-            _ => Reading::MISSING,
-        }
+        let age = age(cell.observed_at, self.request.now);
+        let Some(freshness) = fresh(age, freshness) else {
+            found.stale += 1;
+            return Reading::MISSING;
+        };
+        found.used(age);
+        Reading { value: cell.value, freshness }
     }
 
     fn place(&mut self, query: &GeoQuery, address: Value<'v>) -> Option<Place<'v>> {
@@ -235,10 +242,13 @@ fn text(text: &str) -> Value<'_> {
     if text.is_empty() { Value::Missing } else { Value::Text(text) }
 }
 
-/// How fresh a value is, in [0, 1]; `None` when it is too old to count. A value
-/// observed in the future (clocks differ) is as of now.
-fn fresh(observed_at: Timestamp, now: Timestamp, freshness: &Freshness) -> Option<f64> {
-    let age = now.seconds_since(observed_at).max(0.0);
+/// How old a value is. One observed in the future (clocks differ) is as of now.
+fn age(observed_at: Timestamp, now: Timestamp) -> Seconds {
+    now.seconds_since(observed_at).max(0.0)
+}
+
+/// How fresh a value of that age is, in [0, 1]; `None` when it is too old to count.
+fn fresh(age: Seconds, freshness: &Freshness) -> Option<f64> {
     if freshness.fresh_for.is_some_and(|limit| age > limit) {
         return None;
     }

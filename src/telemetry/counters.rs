@@ -54,6 +54,8 @@ impl Counter {
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [f64],
+    /// The sum is kept in whole parts of this size, so that it adds without a loop.
+    part: f64,
     stripes: Box<[CachePadded<Stripe>]>,
 }
 
@@ -61,18 +63,22 @@ pub struct Histogram {
 struct Stripe {
     /// One a bound, and one for what is above all of them.
     counts: Box<[AtomicU64]>,
-    /// In billionths, so that it adds without a loop.
     sum: AtomicU64,
 }
 
 impl Histogram {
-    /// A histogram with these upper bounds, ascending.
+    /// A histogram with these upper bounds, ascending. Its sum is exact to a billionth.
     pub fn new(bounds: &'static [f64]) -> Self {
+        Histogram::summing(bounds, 1e-9)
+    }
+
+    /// A histogram whose sum is exact to a `part`: 2^64 of them is where it starts anew.
+    pub fn summing(bounds: &'static [f64], part: f64) -> Self {
         let stripe = || {
             let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
             CachePadded::new(Stripe { counts, sum: AtomicU64::new(0) })
         };
-        Histogram { bounds, stripes: (0..stripes()).map(|_| stripe()).collect() }
+        Histogram { bounds, part, stripes: (0..stripes()).map(|_| stripe()).collect() }
     }
 
     pub fn observe(&self, value: f64) {
@@ -82,7 +88,18 @@ impl Histogram {
             count.fetch_add(1, Relaxed);
         }
         // Saturates below zero; what is observed is not negative.
-        stripe.sum.fetch_add((value * 1e9) as u64, Relaxed);
+        stripe.sum.fetch_add((value / self.part) as u64, Relaxed);
+    }
+
+    /// Takes in values that were counted elsewhere, by the same bounds.
+    pub fn observe_counted(&self, counts: &[u32], sum: f64) {
+        let Some(stripe) = self.stripes.get(stripe()) else { return };
+        for (count, more) in stripe.counts.iter().zip(counts) {
+            if *more > 0 {
+                count.fetch_add(u64::from(*more), Relaxed);
+            }
+        }
+        stripe.sum.fetch_add((sum / self.part).round() as u64, Relaxed);
     }
 
     pub fn observe_duration(&self, duration: Duration) {
@@ -98,7 +115,7 @@ impl Histogram {
         };
         let buckets = bounds.enumerate().map(|(at, bound)| (bound, count(at))).collect();
         let sum: u64 = self.stripes.iter().map(|s| s.sum.load(Relaxed)).sum();
-        (sum as f64 / 1e9, buckets)
+        (sum as f64 * self.part, buckets)
     }
 }
 
@@ -126,5 +143,16 @@ mod tests {
         assert!((sum - 3400.0).abs() < 1e-3, "{sum}");
         let counts: Vec<u64> = buckets.iter().map(|(_, n)| *n).collect();
         assert_eq!(counts, [4000, 0, 4000]);
+    }
+
+    #[test]
+    fn what_was_counted_elsewhere_is_taken_in() {
+        let histogram = Histogram::summing(&[1.0, 10.0], 0.1);
+        histogram.observe_counted(&[2, 0, 1], 30.5);
+        histogram.observe(5.0);
+        let (sum, buckets) = histogram.read();
+        assert!((sum - 35.5).abs() < 0.1, "{sum}");
+        let counts: Vec<u64> = buckets.iter().map(|(_, n)| *n).collect();
+        assert_eq!(counts, [2, 1, 1]);
     }
 }

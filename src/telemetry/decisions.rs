@@ -7,8 +7,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::counters::{Counter, Histogram};
+use super::family::{Family, Point, Value, counts};
+use super::names;
 use crate::engine::{DecidedBy, Outcome, Policy};
-use crate::model::Decision;
+use crate::model::{AGE_BOUNDS, Decision, SignalUse};
 
 /// Seconds. Look-up, evaluation and encoding take microseconds.
 const LATENCIES: [f64; 12] = [
@@ -73,18 +75,22 @@ pub struct RefusedConnections {
 
 /// What outlives a policy's revisions.
 #[derive(Debug)]
-pub(super) struct Lasting {
-    pub(super) latency: Histogram,
-    pub(super) scores: Histogram,
-    pub(super) unknown_entities: Counter,
-    pub(super) shadow_differences: Counter,
+struct Lasting {
+    latency: Histogram,
+    scores: Histogram,
+    unknown_entities: Counter,
+    shadow_differences: Counter,
+    present: Counter,
+    missing: Counter,
+    stale: Counter,
+    ages: Histogram,
     /// By what decided: a rule's name, `default` or `min_confidence`.
-    pub(super) decided: Mutex<HashMap<Arc<str>, Arc<ByDecision>>>,
+    decided: Mutex<HashMap<Arc<str>, Arc<ByDecision>>>,
 }
 
 /// One counter a decision, in the order of `Decision::ALL`.
 #[derive(Debug, Default)]
-pub(super) struct ByDecision(pub(super) [Counter; 4]);
+struct ByDecision([Counter; 4]);
 
 /// One revision's handles: no look-up by name on the hot path.
 #[derive(Debug)]
@@ -105,6 +111,11 @@ impl DecisionMetrics {
                 scores: Histogram::new(&SHARES),
                 unknown_entities: Counter::default(),
                 shadow_differences: Counter::default(),
+                present: Counter::default(),
+                missing: Counter::default(),
+                stale: Counter::default(),
+                // Ages add up fast: in tenths of a second the sum lasts for years.
+                ages: Histogram::summing(&AGE_BOUNDS, 0.1),
                 decided: Mutex::default(),
             })
         });
@@ -119,13 +130,91 @@ impl DecisionMetrics {
         Arc::new(metrics)
     }
 
-    pub(super) fn each(&self, mut of: impl FnMut(&str, &Lasting)) {
-        let mut all: Vec<_> =
+    /// All that is counted, policies in the order of their names.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let mut all: Vec<(Arc<str>, Arc<Lasting>)> =
             self.policies.lock().iter().map(|(name, p)| (name.clone(), p.clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (name, lasting) in all {
-            of(&name, &lasting);
+        let each = |name, of: &dyn Fn(&Lasting) -> Value| {
+            let point = |(policy, lasting): &(Arc<str>, Arc<Lasting>)| {
+                Point::new([("policy", policy.clone())], of(lasting))
+            };
+            Family::new(name, all.iter().map(point).collect())
+        };
+        let refused = &self.refused;
+        let causes = [
+            ("no_policy", &refused.no_policy),
+            ("unknown_policy", &refused.unknown_policy),
+            ("malformed", &refused.malformed),
+            ("panicked", &refused.panicked),
+            ("unauthenticated", &refused.unauthenticated),
+            ("permission_denied", &refused.permission_denied),
+            ("rate_limited", &refused.rate_limited),
+            ("too_slow", &refused.too_slow),
+            ("overloaded_requests", &refused.overloaded_requests),
+            ("overloaded_bytes", &refused.overloaded_bytes),
+            ("overloaded_memory", &refused.overloaded_memory),
+        ];
+        let closed = &self.refused_connections;
+        let closed = [
+            ("too_many", &closed.all),
+            ("too_many_of_peer", &closed.peer),
+            ("handshake_evicted", &closed.handshake_evicted),
+            ("handshake_slow", &closed.handshake_slow),
+            ("handshake_failed", &closed.handshake_failed),
+        ]
+        .map(|(cause, count)| (cause, count.read()));
+        let looked_up = all.iter().flat_map(|(policy, lasting)| {
+            let outcomes = [
+                ("present", &lasting.present),
+                ("missing", &lasting.missing),
+                ("stale", &lasting.stale),
+            ];
+            outcomes.map(|(outcome, counter)| {
+                let labels = [("policy", policy.clone()), ("outcome", outcome.into())];
+                Point::new(labels, Value::Count(counter.read()))
+            })
+        });
+        vec![
+            Family::new(
+                names::DECISIONS,
+                all.iter().flat_map(|(policy, lasting)| lasting.decisions(policy)).collect(),
+            ),
+            each(names::DECISION_SECONDS, &|lasting| Value::of(&lasting.latency)),
+            each(names::SCORES, &|lasting| Value::of(&lasting.scores)),
+            each(names::UNKNOWN_ENTITIES, &|lasting| Value::Count(lasting.unknown_entities.read())),
+            each(names::SHADOW_DIFFERENCES, &|lasting| {
+                Value::Count(lasting.shadow_differences.read())
+            }),
+            Family::new(names::SIGNAL_LOOKUPS, looked_up.collect()),
+            each(names::SIGNAL_AGES, &|lasting| Value::of(&lasting.ages)),
+            counts(names::REFUSED, "cause", &causes.map(|(cause, count)| (cause, count.read()))),
+            counts(names::REFUSED_CONNECTIONS, "cause", &closed),
+        ]
+    }
+}
+
+impl Lasting {
+    /// A point for each decision that was ever made, by what decided.
+    fn decisions(&self, policy: &Arc<str>) -> Vec<Point> {
+        let mut decided: Vec<_> =
+            self.decided.lock().iter().map(|(by, c)| (by.clone(), c.clone())).collect();
+        decided.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut points = Vec::new();
+        for (by, counters) in decided {
+            for (decision, counter) in Decision::ALL.iter().zip(&counters.0) {
+                let count = counter.read();
+                if count > 0 {
+                    let labels = [
+                        ("policy", policy.clone()),
+                        ("decision", decision.name().into()),
+                        ("decided_by", by.clone()),
+                    ];
+                    points.push(Point::new(labels, Value::Count(count)));
+                }
+            }
         }
+        points
     }
 }
 
@@ -136,6 +225,7 @@ impl PolicyMetrics {
         policy: &Policy,
         outcome: &Outcome,
         unknown_entities: u64,
+        signals: &SignalUse,
         took: Duration,
     ) {
         let by = match outcome.decided_by {
@@ -149,6 +239,18 @@ impl PolicyMetrics {
         }
         self.lasting.latency.observe_duration(took);
         self.lasting.scores.observe(policy.range.share(outcome.score));
+        for (counter, count) in [
+            (&self.lasting.present, signals.present),
+            (&self.lasting.missing, signals.missing),
+            (&self.lasting.stale, signals.stale),
+        ] {
+            if count > 0 {
+                counter.add(count.into());
+            }
+        }
+        if signals.present > 0 {
+            self.lasting.ages.observe_counted(&signals.ages, signals.age_sum);
+        }
         if unknown_entities > 0 {
             self.lasting.unknown_entities.add(unknown_entities);
         }

@@ -1,62 +1,140 @@
-//! Every metric's name and help.
+//! Every metric's name, kind and help. `docs/telemetry.md` has them all, which a
+//! test holds to.
 
-/// A metric: name without the `plimsoll_` prefix and the unit suffix that its kind adds.
+/// A metric, by its name without the suffix that its kind adds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Name {
     pub(super) name: &'static str,
+    pub(super) kind: Kind,
     pub(super) help: &'static str,
 }
 
-const fn name(name: &'static str, help: &'static str) -> Name {
-    Name { name, help }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
 }
 
+const fn counter(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Counter, help }
+}
+
+const fn gauge(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Gauge, help }
+}
+
+const fn histogram(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Histogram, help }
+}
+
+const fn info(name: &'static str, help: &'static str) -> Name {
+    Name { name, kind: Kind::Info, help }
+}
+
+// Decisions.
+
 pub(super) const DECISIONS: Name =
-    name("plimsoll_decisions", "Decisions, by policy, decision and what decided");
+    counter("plimsoll_decisions", "Decisions, by policy, decision and what decided");
 pub(super) const DECISION_SECONDS: Name =
-    name("plimsoll_decision_duration_seconds", "Time from look-up to the encoded answer");
+    histogram("plimsoll_decision_duration_seconds", "Time from look-up to the encoded answer");
 pub(super) const SCORES: Name =
-    name("plimsoll_score_ratio", "Scores, as their share of the policy's range");
-pub(super) const UNKNOWN_ENTITIES: Name = name(
+    histogram("plimsoll_score_ratio", "Scores, as their share of the policy's range");
+pub(super) const UNKNOWN_ENTITIES: Name = counter(
     "plimsoll_unknown_entities",
     "Entities that a request named and nothing was known of, by policy",
 );
-pub(super) const SHADOW_DIFFERENCES: Name = name(
+pub(super) const SHADOW_DIFFERENCES: Name = counter(
     "plimsoll_shadow_differences",
     "Decisions that shadow rules would have made otherwise, by policy",
 );
+pub(super) const SIGNAL_LOOKUPS: Name = counter(
+    "plimsoll_signal_lookups",
+    "Signals that decisions asked for, by policy and how they were found",
+);
+pub(super) const SIGNAL_AGES: Name =
+    histogram("plimsoll_signal_age_seconds", "Age of signals when decisions used them");
 pub(super) const REFUSED: Name =
-    name("plimsoll_refused_requests", "Requests answered without a decision, by cause");
-pub(super) const REFUSED_CONNECTIONS: Name = name(
+    counter("plimsoll_refused_requests", "Requests answered without a decision, by cause");
+
+// Connections and load.
+
+pub(super) const REFUSED_CONNECTIONS: Name = counter(
     "plimsoll_refused_connections",
     "Connections closed before they could ask anything, by cause",
 );
-pub(super) const CONNECTIONS: Name = name("plimsoll_open_connections", "Open connections");
-pub(super) const REQUESTS_IN_FLIGHT: Name = name(
+pub(super) const CONNECTIONS: Name = gauge("plimsoll_open_connections", "Open connections");
+pub(super) const REQUESTS_IN_FLIGHT: Name = gauge(
     "plimsoll_requests_in_flight",
     "Requests on their way in or waiting for their answer; not the checks that were answered at once",
 );
 pub(super) const BODY_BYTES: Name =
-    name("plimsoll_body_bytes_in_flight", "Bytes that the requests in flight hold");
-pub(super) const RELOADS: Name = name("plimsoll_policy_reloads", "Policy reloads, by outcome");
-pub(super) const POLICY_INFO: Name = name("plimsoll_policy", "The revision that decides");
+    gauge("plimsoll_body_bytes_in_flight", "Bytes that the requests in flight hold");
+
+// Policies, lists and files.
+
+pub(super) const READY: Name =
+    gauge("plimsoll_ready", "1 where this process takes requests, 0 where it waits or drains");
+pub(super) const RELOADS: Name = counter("plimsoll_policy_reloads", "Policy reloads, by outcome");
+pub(super) const POLICY_INFO: Name = info("plimsoll_policy", "The revision that decides");
 pub(super) const POLICY_LOADED: Name =
-    name("plimsoll_policy_loaded_timestamp_seconds", "When the deciding revision was loaded");
-pub(super) const POLICY_ERRORS: Name = name(
+    gauge("plimsoll_policy_loaded_timestamp_seconds", "When the deciding revision was loaded");
+pub(super) const POLICY_AGE: Name =
+    gauge("plimsoll_policy_age_seconds", "Time since the deciding revision was loaded");
+pub(super) const POLICY_ERRORS: Name = gauge(
     "plimsoll_policy_errors",
     "Errors in the policy folder as it is now; above zero, the last good revision goes on",
 );
-pub(super) const ENTITIES: Name = name("plimsoll_entities", "Entities in the signal cache");
+pub(super) const LIST_ENTRIES: Name =
+    gauge("plimsoll_list_entries", "Entries of a list, tree nodes of a geo database");
+pub(super) const LIST_AGE: Name =
+    gauge("plimsoll_list_age_seconds", "Time since what is used of a list was loaded");
+pub(super) const LIST_FAILING: Name =
+    gauge("plimsoll_list_failing", "1 where a list's file as it is now can't be used");
+pub(super) const FILE_AGE: Name = gauge(
+    "plimsoll_file_age_seconds",
+    "Time since what is used of certificates, tokens and key sets was loaded",
+);
+pub(super) const FILE_FAILING: Name =
+    gauge("plimsoll_file_failing", "1 where such files as they are now can't be used");
+
+// The signal cache and its queues.
+
+pub(super) const ENTITIES: Name = gauge("plimsoll_entities", "Entities in the signal cache");
 pub(super) const CACHE_BYTES: Name =
-    name("plimsoll_signal_cache_bytes", "Memory that the signal cache counts for itself");
+    gauge("plimsoll_signal_cache_bytes", "Memory that the signal cache counts for itself");
 pub(super) const EVICTED: Name =
-    name("plimsoll_entities_evicted", "Entities dropped to keep the cache within its limits");
+    counter("plimsoll_entities_evicted", "Entities dropped to keep the cache within its limits");
 pub(super) const EXPIRED: Name =
-    name("plimsoll_entities_expired", "Entities forgotten as nothing was heard of them");
+    counter("plimsoll_entities_expired", "Entities forgotten as nothing was heard of them");
 pub(super) const CACHE_REFUSED: Name =
-    name("plimsoll_signal_writes_refused", "Writes refused as the cache was full");
-pub(super) const SIGNALS: Name = name("plimsoll_signals", "Reported signals, by outcome");
+    counter("plimsoll_signal_writes_refused", "Writes refused as the cache was full");
+pub(super) const SIGNALS: Name = counter("plimsoll_signals", "Reported signals, by outcome");
 pub(super) const OBSERVATIONS_DROPPED: Name =
-    name("plimsoll_observations_dropped", "Observations dropped as their queue was full");
+    counter("plimsoll_observations_dropped", "Observations dropped as their queue was full");
 pub(super) const OBSERVATIONS_WAITING: Name =
-    name("plimsoll_observations_waiting", "Observations that wait to be learned");
+    gauge("plimsoll_observations_waiting", "Observations that wait to be learned");
+
+// Telemetry itself.
+
+pub(super) const SPANS_DROPPED: Name =
+    counter("plimsoll_spans_dropped", "Spans that reach no collector, by cause");
+pub(super) const SPANS_WAITING: Name =
+    gauge("plimsoll_spans_waiting", "Spans that wait to be exported");
+pub(super) const EXPORTS: Name =
+    counter("plimsoll_otlp_exports", "Exports to the collector, by what and outcome");
+
+// The process. These names are the ones that all Prometheus clients use.
+
+pub(super) const BUILD_INFO: Name = info("plimsoll_build", "What runs here");
+pub(super) const PROCESS_CPU: Name =
+    counter("process_cpu_seconds", "User and system time of all threads");
+pub(super) const PROCESS_MEMORY: Name =
+    gauge("process_resident_memory_bytes", "Memory that is held in RAM");
+pub(super) const PROCESS_FDS: Name = gauge("process_open_fds", "Open file descriptors");
+pub(super) const PROCESS_MAX_FDS: Name =
+    gauge("process_max_fds", "File descriptors that may be open");
+pub(super) const PROCESS_THREADS: Name = gauge("process_threads", "Threads");
+pub(super) const PROCESS_START: Name =
+    gauge("process_start_time_seconds", "When the process started, since 1970");

@@ -9,37 +9,17 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::counters::Counter;
 use super::decisions::DecisionMetrics;
-use super::names::{self, Name};
-use crate::model::{Decision, Timestamp};
-
-/// What the process knows of itself at the moment of a scrape.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Gauges {
-    pub revision: Option<Arc<str>>,
-    pub loaded_at: Option<Timestamp>,
-    pub policy_errors: u64,
-    pub reloads_applied: u64,
-    pub reloads_refused: u64,
-    pub entities: u64,
-    pub cache_bytes: u64,
-    pub evicted: u64,
-    pub expired: u64,
-    pub cache_refused: u64,
-    pub signals_accepted: u64,
-    pub signals_older: u64,
-    pub signals_rejected: u64,
-    pub observations_dropped: u64,
-    pub observations_waiting: u64,
-    pub connections: u64,
-    pub requests_in_flight: u64,
-    pub body_bytes: u64,
-}
+use super::family::{Family, Point, Value};
+use super::gauges::Gauges;
+use super::names::Kind;
+use super::process;
+use crate::model::Timestamp;
 
 /// All metrics of a process.
 pub struct Metrics {
-    registry: Registry,
+    decisions: Arc<DecisionMetrics>,
+    gauges: Box<dyn Fn() -> Gauges + Send + Sync>,
 }
 
 impl fmt::Debug for Metrics {
@@ -54,10 +34,15 @@ impl Metrics {
         decisions: Arc<DecisionMetrics>,
         gauges: impl Fn() -> Gauges + Send + Sync + 'static,
     ) -> Self {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(Decisions(decisions)));
-        registry.register_collector(Box::new(Process(Box::new(gauges))));
-        Metrics { registry }
+        Metrics { decisions, gauges: Box::new(gauges) }
+    }
+
+    /// All of them, each once and in one order.
+    pub(super) fn families(&self) -> Vec<Family> {
+        let mut families = self.decisions.families();
+        families.extend((self.gauges)().families(Timestamp::now()));
+        families.extend(process::families());
+        families
     }
 
     /// The text that `/metrics` answers.
@@ -65,202 +50,56 @@ impl Metrics {
     /// # Errors
     /// When a value can't be written, which none of ours is.
     pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Families(self.families())));
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode(&mut text, &registry)?;
         Ok(text)
     }
 }
 
 #[derive(Debug)]
-struct Decisions(Arc<DecisionMetrics>);
+struct Families(Vec<Family>);
 
-type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
-
-impl Collector for Decisions {
+impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metrics = &self.0;
-        family(&mut encoder, names::DECISIONS, MetricType::Counter, |encoder| {
-            let mut result = Ok(());
-            metrics.each(|policy, lasting| {
-                let mut decided: Vec<_> = lasting
-                    .decided
-                    .lock()
-                    .iter()
-                    .map(|(by, counters)| (by.clone(), counters.clone()))
-                    .collect();
-                decided.sort_by(|(a, _), (b, _)| a.cmp(b));
-                for (by, counters) in decided {
-                    for (decision, counter) in Decision::ALL.iter().zip(&counters.0) {
-                        let count = counter.read();
-                        if count == 0 {
-                            continue;
-                        }
-                        let labels: Labels<'_, 3> = [
-                            ("policy", policy),
-                            ("decision", decision.name()),
-                            ("decided_by", &by),
-                        ];
-                        result = result.and(count_of(encoder, &labels, count));
-                    }
-                }
-            });
-            result
-        })?;
-        for (name, pick) in [(names::UNKNOWN_ENTITIES, 0), (names::SHADOW_DIFFERENCES, 1)] {
-            family(&mut encoder, name, MetricType::Counter, |encoder| {
-                let mut result = Ok(());
-                metrics.each(|policy, lasting| {
-                    let counter = match pick {
-                        0 => &lasting.unknown_entities,
-                        _ => &lasting.shadow_differences,
-                    };
-                    let labels: Labels<'_, 1> = [("policy", policy)];
-                    let counted = count_of(encoder, &labels, counter.read());
-                    result = std::mem::replace(&mut result, Ok(())).and(counted);
-                });
-                result
-            })?;
-        }
-        for (name, pick) in [(names::DECISION_SECONDS, 0), (names::SCORES, 1)] {
-            family(&mut encoder, name, MetricType::Histogram, |encoder| {
-                let mut result = Ok(());
-                metrics.each(|policy, lasting| {
-                    let histogram = if pick == 0 { &lasting.latency } else { &lasting.scores };
-                    let (sum, buckets) = histogram.read();
-                    let count = buckets.iter().map(|(_, n)| n).sum();
-                    let labels: Labels<'_, 1> = [("policy", policy)];
-                    let encoded = encoder.encode_family(&labels).and_then(|mut encoder| {
-                        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-                    });
-                    result = std::mem::replace(&mut result, Ok(())).and(encoded);
-                });
-                result
-            })?;
-        }
-        let refused = &metrics.refused;
-        let causes: [(&str, &Counter); 11] = [
-            ("no_policy", &refused.no_policy),
-            ("unknown_policy", &refused.unknown_policy),
-            ("malformed", &refused.malformed),
-            ("panicked", &refused.panicked),
-            ("unauthenticated", &refused.unauthenticated),
-            ("permission_denied", &refused.permission_denied),
-            ("rate_limited", &refused.rate_limited),
-            ("too_slow", &refused.too_slow),
-            ("overloaded_requests", &refused.overloaded_requests),
-            ("overloaded_bytes", &refused.overloaded_bytes),
-            ("overloaded_memory", &refused.overloaded_memory),
-        ];
-        family(&mut encoder, names::REFUSED, MetricType::Counter, |encoder| {
-            for (cause, counter) in causes {
-                let labels: Labels<'_, 1> = [("cause", cause)];
-                count_of(encoder, &labels, counter.read())?;
+        for family in &self.0 {
+            let kind = match family.name.kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+                Kind::Histogram => MetricType::Histogram,
+                Kind::Info => MetricType::Info,
+            };
+            let name = family.name;
+            let mut points = encoder.encode_descriptor(name.name, name.help, None, kind)?;
+            for point in &family.points {
+                write(&mut points, name.kind, point)?;
             }
-            Ok(())
-        })?;
-        let refused = &metrics.refused_connections;
-        let causes: [(&str, &Counter); 5] = [
-            ("too_many", &refused.all),
-            ("too_many_of_peer", &refused.peer),
-            ("handshake_evicted", &refused.handshake_evicted),
-            ("handshake_slow", &refused.handshake_slow),
-            ("handshake_failed", &refused.handshake_failed),
-        ];
-        family(&mut encoder, names::REFUSED_CONNECTIONS, MetricType::Counter, |encoder| {
-            for (cause, counter) in causes {
-                let labels: Labels<'_, 1> = [("cause", cause)];
-                count_of(encoder, &labels, counter.read())?;
-            }
-            Ok(())
-        })
-    }
-}
-
-struct Process(Box<dyn Fn() -> Gauges + Send + Sync>);
-
-impl fmt::Debug for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Process").finish_non_exhaustive()
-    }
-}
-
-impl Collector for Process {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let now = (self.0)();
-        if let Some(revision) = &now.revision {
-            family(&mut encoder, names::POLICY_INFO, MetricType::Info, |encoder| {
-                let labels: Labels<'_, 1> = [("revision", revision)];
-                encoder.encode_info(&labels)
-            })?;
-        }
-        if let Some(at) = now.loaded_at {
-            let seconds = at.millis() as f64 / 1e3;
-            family(&mut encoder, names::POLICY_LOADED, MetricType::Gauge, |encoder| {
-                encoder.encode_gauge(&seconds)
-            })?;
-        }
-        for (name, value) in [
-            (names::POLICY_ERRORS, now.policy_errors),
-            (names::ENTITIES, now.entities),
-            (names::CACHE_BYTES, now.cache_bytes),
-            (names::OBSERVATIONS_WAITING, now.observations_waiting),
-            (names::CONNECTIONS, now.connections),
-            (names::REQUESTS_IN_FLIGHT, now.requests_in_flight),
-            (names::BODY_BYTES, now.body_bytes),
-        ] {
-            family(&mut encoder, name, MetricType::Gauge, |encoder| {
-                encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX))
-            })?;
-        }
-        for (name, value) in [
-            (names::EVICTED, now.evicted),
-            (names::EXPIRED, now.expired),
-            (names::CACHE_REFUSED, now.cache_refused),
-            (names::OBSERVATIONS_DROPPED, now.observations_dropped),
-        ] {
-            family(&mut encoder, name, MetricType::Counter, |encoder| {
-                encoder.encode_counter::<NoLabelSet, _, u64>(&value, None)
-            })?;
-        }
-        for (name, outcomes) in [
-            (
-                names::RELOADS,
-                vec![("applied", now.reloads_applied), ("refused", now.reloads_refused)],
-            ),
-            (
-                names::SIGNALS,
-                vec![
-                    ("accepted", now.signals_accepted),
-                    ("older", now.signals_older),
-                    ("rejected", now.signals_rejected),
-                ],
-            ),
-        ] {
-            family(&mut encoder, name, MetricType::Counter, |encoder| {
-                for (outcome, count) in &outcomes {
-                    let labels: Labels<'_, 1> = [("outcome", outcome)];
-                    count_of(encoder, &labels, *count)?;
-                }
-                Ok(())
-            })?;
         }
         Ok(())
     }
 }
 
-fn family(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: Name,
-    kind: MetricType,
-    fill: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
-) -> fmt::Result {
-    fill(&mut encoder.encode_descriptor(name.name, name.help, None, kind)?)
-}
-
-fn count_of<const N: usize>(
-    encoder: &mut MetricEncoder<'_>,
-    labels: &Labels<'_, N>,
-    count: u64,
-) -> fmt::Result {
-    encoder.encode_family(labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)
+fn write(encoder: &mut MetricEncoder<'_>, kind: Kind, point: &Point) -> fmt::Result {
+    let labels: Vec<(&str, &str)> = point.labels.iter().map(|(name, v)| (*name, &**v)).collect();
+    let labels = labels.as_slice();
+    match (&point.value, kind) {
+        (Value::Info, _) => encoder.encode_info(&labels),
+        (Value::Histogram { sum, buckets }, _) => {
+            let count = buckets.iter().map(|(_, n)| n).sum();
+            encoder
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+        }
+        (Value::Count(n), Kind::Counter) => {
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(n, None)
+        }
+        (Value::Number(x), Kind::Counter) => {
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(x, None)
+        }
+        (Value::Count(n), _) => {
+            encoder.encode_family(&labels)?.encode_gauge(&i64::try_from(*n).unwrap_or(i64::MAX))
+        }
+        (Value::Number(x), _) => encoder.encode_family(&labels)?.encode_gauge(x),
+    }
 }

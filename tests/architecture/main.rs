@@ -28,7 +28,16 @@ const RULES: &[(&str, &[&str])] = &[
     // Cold.
     (
         "policy",
-        &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
+        &[
+            "engine",
+            "signals",
+            "model",
+            "api::id",
+            "api::pdp",
+            "api::question",
+            "api::resource",
+            "telemetry",
+        ],
     ),
     ("learn", &["signals", "model"]),
     // For those outside.

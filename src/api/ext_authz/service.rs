@@ -23,6 +23,7 @@ use super::body::CheckBody;
 use super::encode::{CheckAnswer, encode};
 use super::received::{Received, Waiting};
 use crate::api::load::Load;
+use crate::telemetry::Parent;
 
 /// The path of the one method.
 pub const CHECK_PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -40,6 +41,21 @@ pub trait Checker: Send + Sync + 'static {
     /// An `Err` reaches Envoy as a failed call, which its `failure_mode_allow` may let through:
     /// it is for faults of our own, never for what a client can send.
     fn check(&self, message: &[u8], answer: &mut BytesMut) -> Result<(), Status>;
+
+    /// The trace that a call belongs to, by its metadata.
+    fn parent(&self, _metadata: &HeaderMap) -> Option<Parent> {
+        None
+    }
+
+    /// [`check`](Self::check), as part of the caller's trace.
+    fn check_traced(
+        &self,
+        message: &[u8],
+        _parent: Option<Parent>,
+        answer: &mut BytesMut,
+    ) -> Result<(), Status> {
+        self.check(message, answer)
+    }
 
     /// Answers, in place of [`check`](Self::check), a message of more bytes than are taken.
     ///
@@ -118,6 +134,7 @@ where
             waiting: None,
             compresses: encoding.is_some_and(|name| name != "identity"),
             refused,
+            parent: self.own.checker.parent(&head.headers),
         }
     }
 }
@@ -162,6 +179,7 @@ pub struct CheckFuture<C, B> {
     compresses: bool,
     /// Boxed, so that the many that aren't refused stay small.
     refused: Option<Box<Response<CheckBody>>>,
+    parent: Option<Parent>,
 }
 
 impl<C: Checker, B: Body<Data = Bytes> + Unpin> Future for CheckFuture<C, B> {
@@ -264,18 +282,19 @@ impl<C: Checker, B: Body<Data = Bytes> + Unpin> CheckFuture<C, B> {
     }
 
     /// Decides, and returns the answer with its prefix. A panic costs this request and no other.
-    fn check(&self) -> Result<Bytes, Status> {
+    fn check(&mut self) -> Result<Bytes, Status> {
         thread_local! {
             /// Answers are cut from one buffer, which is used again once they have gone out.
             static ANSWERS: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(16 * ANSWER_ROOM));
         }
+        let parent = self.parent.take();
         let checker = &*self.own.checker;
         let message = self.message()?;
         ANSWERS.with_borrow_mut(|answers| {
             answers.reserve(ANSWER_ROOM);
             answers.put_bytes(0, PREFIX);
             let checked = catch_unwind(AssertUnwindSafe(|| match message {
-                Some(Message::Whole(message)) => checker.check(message, answers),
+                Some(Message::Whole(message)) => checker.check_traced(message, parent, answers),
                 Some(Message::Oversized) => checker.deny_oversized(answers),
                 None => Err(Status::internal("no message in the request")),
             }));

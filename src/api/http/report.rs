@@ -11,6 +11,7 @@ use super::body::{is_json, read};
 use super::{HttpParts, Problem};
 use crate::api::signals::intake::{Intake, Receipt};
 use crate::model::Timestamp;
+use crate::telemetry::Operation;
 
 /// A larger body is refused (bytes).
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -20,6 +21,8 @@ pub(super) async fn report(
     request: Request,
 ) -> Result<Json<Receipt>, Problem> {
     is_json(request.headers(), StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
+    let traces = &parts.pdp.traces;
+    let mut span = traces.begin(Operation::HttpReport, || traces.parent(request.headers()));
     let body = read(request, MAX_BODY).await?;
     let batch = json::batch(&body)?;
     let published = Guard::into_inner(parts.pdp.published())
@@ -34,5 +37,7 @@ pub(super) async fn report(
             tokio::task::yield_now().await;
         }
     }
-    Ok(Json(intake.finish()))
+    let receipt = intake.finish();
+    receipt.tell(span.as_mut());
+    Ok(Json(receipt))
 }

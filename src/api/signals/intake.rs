@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::model::{Catalog, Timestamp};
 use crate::signals::{Cache, Report, Verdict, ingest};
+use crate::telemetry::Span;
 
 /// How many signals are taken in before others have their turn.
 const CHUNK: usize = 256;
@@ -40,6 +41,17 @@ pub struct Listed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     pub reason: String,
+}
+
+impl Receipt {
+    /// Tells the batch's span, where it has one.
+    pub fn tell(&self, span: Option<&mut Span<'_>>) {
+        if let Some(span) = span {
+            let ignored = self.ignored_count;
+            let listed = (self.rejected.len() + self.ignored.len()) as u64;
+            span.taken(self.accepted, ignored, (listed + self.unlisted).saturating_sub(ignored));
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

@@ -204,7 +204,10 @@ fn signals_age() {
             "{n} {how:?}"
         );
     }
-    assert_eq!(missed, Missed { slots: 2, ..Missed::default() });
+    assert_eq!(missed.slots, 2);
+    let signals = missed.signals;
+    assert_eq!((signals.missing, signals.stale), (1, 1), "{signals:?}");
+    assert_eq!(signals.present, signals.ages.iter().sum::<u32>());
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! What the rooms say of themselves at the moment of a scrape.
+
+use std::sync::Arc;
+
+use super::export::ExportCounts;
+use super::family::{Family, Point, Value, counts, single};
+use super::names::{self, Name};
+use crate::model::Timestamp;
+
+/// What the process knows of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gauges {
+    pub ready: bool,
+    pub revision: Option<Arc<str>>,
+    pub loaded_at: Option<Timestamp>,
+    pub policy_errors: u64,
+    pub reloads_applied: u64,
+    pub reloads_refused: u64,
+    /// Lists and geo databases.
+    pub lists: Vec<Loaded>,
+    /// Certificates, tokens, key sets.
+    pub files: Vec<Loaded>,
+    pub entities: u64,
+    pub cache_bytes: u64,
+    pub evicted: u64,
+    pub expired: u64,
+    pub cache_refused: u64,
+    pub signals_accepted: u64,
+    pub signals_older: u64,
+    pub signals_rejected: u64,
+    pub observations_dropped: u64,
+    pub observations_waiting: u64,
+    pub connections: u64,
+    pub requests_in_flight: u64,
+    pub body_bytes: u64,
+    pub spans_waiting: u64,
+    /// As their queue was full.
+    pub spans_dropped: u64,
+    pub exports: ExportCounts,
+}
+
+/// Something that is read from files again and again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    pub name: Arc<str>,
+    pub entries: u64,
+    /// When what is used was loaded; `None`: never.
+    pub at: Option<Timestamp>,
+    /// The file as it is now can't be used.
+    pub failing: bool,
+}
+
+impl Gauges {
+    pub(super) fn families(&self, now: Timestamp) -> Vec<Family> {
+        let number = |name, value: u64| single(name, Value::Count(value));
+        let mut all = self.policy(now);
+        all.extend(self.files(now));
+        all.extend([
+            number(names::ENTITIES, self.entities),
+            number(names::CACHE_BYTES, self.cache_bytes),
+            number(names::EVICTED, self.evicted),
+            number(names::EXPIRED, self.expired),
+            number(names::CACHE_REFUSED, self.cache_refused),
+            counts(
+                names::SIGNALS,
+                "outcome",
+                &[
+                    ("accepted", self.signals_accepted),
+                    ("older", self.signals_older),
+                    ("rejected", self.signals_rejected),
+                ],
+            ),
+            number(names::OBSERVATIONS_DROPPED, self.observations_dropped),
+            number(names::OBSERVATIONS_WAITING, self.observations_waiting),
+            number(names::CONNECTIONS, self.connections),
+            number(names::REQUESTS_IN_FLIGHT, self.requests_in_flight),
+            number(names::BODY_BYTES, self.body_bytes),
+            counts(
+                names::SPANS_DROPPED,
+                "cause",
+                &[("queue_full", self.spans_dropped), ("rejected", self.exports.spans_rejected)],
+            ),
+            number(names::SPANS_WAITING, self.spans_waiting),
+            self.exports.family(),
+        ]);
+        all
+    }
+
+    fn policy(&self, now: Timestamp) -> Vec<Family> {
+        let revision = self
+            .revision
+            .as_ref()
+            .map(|revision| Point::new([("revision", revision.clone())], Value::Info));
+        let loaded = self.loaded_at.map(|at| Value::Number(at.seconds_since(Timestamp::EPOCH)));
+        let version = [("version", Arc::from(env!("CARGO_PKG_VERSION")))];
+        vec![
+            Family::new(names::BUILD_INFO, vec![Point::new(version, Value::Info)]),
+            single(names::READY, Value::Count(u64::from(self.ready))),
+            Family::new(names::POLICY_INFO, revision.into_iter().collect()),
+            single(names::POLICY_LOADED, loaded),
+            single(names::POLICY_AGE, self.loaded_at.map(|at| age(at, now))),
+            single(names::POLICY_ERRORS, Value::Count(self.policy_errors)),
+            counts(
+                names::RELOADS,
+                "outcome",
+                &[("applied", self.reloads_applied), ("refused", self.reloads_refused)],
+            ),
+        ]
+    }
+
+    fn files(&self, now: Timestamp) -> Vec<Family> {
+        vec![
+            each(names::LIST_ENTRIES, "list", &self.lists, |list| Some(Value::Count(list.entries))),
+            each(names::LIST_AGE, "list", &self.lists, |list| list.at.map(|at| age(at, now))),
+            each(names::LIST_FAILING, "list", &self.lists, |list| Some(failing(list))),
+            each(names::FILE_AGE, "file", &self.files, |file| file.at.map(|at| age(at, now))),
+            each(names::FILE_FAILING, "file", &self.files, |file| Some(failing(file))),
+        ]
+    }
+}
+
+/// A clock that was set back makes nothing younger than new.
+fn age(at: Timestamp, now: Timestamp) -> Value {
+    Value::Number(now.seconds_since(at).max(0.0))
+}
+
+fn failing(of: &Loaded) -> Value {
+    Value::Count(u64::from(of.failing))
+}
+
+fn each(
+    name: Name,
+    label: &'static str,
+    all: &[Loaded],
+    value: impl Fn(&Loaded) -> Option<Value>,
+) -> Family {
+    let point = |of: &Loaded| Some(Point::new([(label, of.name.clone())], value(of)?));
+    Family::new(name, all.iter().filter_map(point).collect())
+}

@@ -18,15 +18,17 @@ help: ## Lists what there is
 .PHONY: test
 test: toolchain envoy ## Runs all tests, and those of the policies
 	@scripts/need /usr/sbin/nginx=nginx-light
-	$(CARGO) test --locked
+	$(CARGO) test --locked --all-features
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies
+	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: lint
 lint: toolchain ## Format, lints and documentation, with warnings as errors
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) check --locked --quiet
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items
 
 .PHONY: proto
 proto: toolchain ## Writes the gRPC types anew, after a change of proto/

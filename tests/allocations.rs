@@ -1,14 +1,27 @@
-//! Evaluation allocates nothing once its output has grown to the snapshot's size.
+//! Evaluation allocates nothing once its output has grown to the snapshot's size, and
+//! a check none more for being traced.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
 
+use bytes::BytesMut;
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use plimsoll::api::check::EnvoyChecker;
+use plimsoll::api::ext_authz::Checker as _;
+use plimsoll::api::identity::Identity;
+use plimsoll::api::pdp::{Pdp, Published};
+use plimsoll::config::IdentityConfig;
 use plimsoll::engine::{Evaluation, evaluate};
 use plimsoll::model::{Reading, SlotId, Timestamp, Type, Value, View, Vocabulary};
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
+use plimsoll::signals::{Cache, Feeds, Limits, Observations, Secrets};
+use plimsoll::telemetry::{DecisionMetrics, Traces};
+use prost::Message as _;
 
 struct Counting;
 
@@ -63,4 +76,83 @@ fn evaluation_allocates_nothing() {
             assert_eq!(ALLOCATIONS.get() - before, 0, "{name:?}, all known: {known}");
         }
     }
+}
+
+const POLICY: &str = r#"
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {name: session}
+score:
+  range: [0, 100]
+  direction: risk
+  missing: 0
+  factors:
+    asked: {value: 'request.headers["x-risk"]', curve: {map: {low: 0.1, else: 0.9}}}
+levels: {low: {from: 0}, high: {from: 50}}
+rules:
+  - {name: all, when: 'score >= 0', decision: allow}
+"#;
+
+fn checker(traces: Traces) -> (EnvoyChecker, Arc<Traces>) {
+    let vocabulary = Arc::new(Vocabulary::new());
+    let set = SourceSet::from_memory([("policy.yaml", POLICY)]);
+    let (snapshot, diagnostics) = compile(&set, &vocabulary);
+    let snapshot = snapshot.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
+    let metrics = Arc::new(DecisionMetrics::default());
+    let published = Published::new(snapshot, Arc::new(Feeds::new(Vec::new(), None)), &metrics);
+    let identity = Identity::new(&IdentityConfig::default(), &vocabulary).unwrap();
+    let cache = Arc::new(Cache::new(Limits::default(), Secrets::random().unwrap()));
+    let observations = Arc::new(Observations::new(8));
+    let traces = Arc::new(traces);
+    let pdp = Pdp::new(cache, vocabulary, metrics, observations, "session");
+    let pdp = pdp.traced(Arc::clone(&traces));
+    pdp.publish(Arc::new(published));
+    (EnvoyChecker::new(Arc::new(pdp), identity, Vec::new()), traces)
+}
+
+/// Allocations of one check whose request has this `traceparent`, and the call that as well.
+fn check(checker: &EnvoyChecker, traceparent: Option<&str>) -> u64 {
+    let headers = [("x-risk", Some("low")), ("traceparent", traceparent)];
+    let headers = headers.into_iter().filter_map(|(n, v)| Some((n.to_owned(), v?.to_owned())));
+    let http = HttpRequest {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        headers: headers.collect(),
+        ..HttpRequest::default()
+    };
+    let request = Request { http: Some(http), ..Request::default() };
+    let attributes = AttributeContext { request: Some(request), ..AttributeContext::default() };
+    let message = CheckRequest { attributes: Some(attributes) }.encode_to_vec();
+    let mut metadata = http::HeaderMap::new();
+    if let Some(traceparent) = traceparent {
+        metadata.insert("traceparent", traceparent.parse().unwrap());
+    }
+    let mut answer = BytesMut::with_capacity(4096);
+    let before = ALLOCATIONS.get();
+    let parent = checker.parent(&metadata);
+    checker.check_traced(&message, parent, &mut answer).unwrap();
+    checker.check(&message, &mut answer).unwrap();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn a_traced_check_allocates_no_more_than_any() {
+    const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let (plain, _) = checker(Traces::default());
+    let (traced, traces) = checker(Traces::recording(8, 0.0));
+    // The thread's arena and evaluation grow on first use.
+    check(&plain, Some(SAMPLED));
+    check(&traced, Some(SAMPLED));
+    assert_eq!(traces.waiting(), 2, "by the call's metadata, and by the request's header");
+    for traceparent in [None, Some(UNSAMPLED), Some(SAMPLED)] {
+        let (without, with) = (check(&plain, traceparent), check(&traced, traceparent));
+        assert_eq!(with, without, "{traceparent:?}");
+    }
+    assert_eq!(traces.waiting(), 4);
+    // Where the queue is full, too.
+    for _ in 0..8 {
+        assert_eq!(check(&traced, Some(SAMPLED)), check(&plain, Some(SAMPLED)));
+    }
+    assert_eq!((traces.waiting(), traces.dropped()), (8, 12));
 }

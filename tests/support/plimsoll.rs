@@ -34,8 +34,17 @@ impl Plimsoll {
     /// Serves a copy of the policies at `from`, a folder below the crate, with
     /// `settings` over those of the tests. `FOLDER` in them is its own folder.
     pub fn serve(from: &str, settings: &Value) -> Self {
-        let folder = TempDir::new().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(from), &folder.path().join("policies"));
+        Self::serve_copy(copied(from), settings)
+    }
+
+    /// The same with a file left out, named from the policy folder on.
+    pub fn without(from: &str, left_out: &str, settings: &Value) -> Self {
+        let folder = copied(from);
+        fs::remove_file(folder.path().join("policies").join(left_out)).unwrap();
+        Self::serve_copy(folder, settings)
+    }
+
+    fn serve_copy(folder: TempDir, settings: &Value) -> Self {
         let mut config = json!({
             "listen": {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0"},
             "policies": "FOLDER/policies",
@@ -90,6 +99,13 @@ impl Plimsoll {
             said.then(|| entry["fields"].clone())
         })
     }
+}
+
+/// A folder of its own with a copy of the policies.
+fn copied(from: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(from), &folder.path().join("policies"));
+    folder
 }
 
 /// A line of the log; nothing where it is not ours (a panic's text).

@@ -64,6 +64,11 @@ impl Process {
         self.log.read.lock().unwrap().lines.len()
     }
 
+    /// How many of its lines `pick` takes.
+    pub fn count(&self, pick: impl Fn(&str) -> bool) -> usize {
+        self.log.read.lock().unwrap().lines.iter().filter(|line| pick(line)).count()
+    }
+
     /// Waits for a line, from the line number `from` on, that `pick` takes.
     pub fn wait_for<T>(
         &self,

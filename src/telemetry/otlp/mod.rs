@@ -39,7 +39,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const LAST: Duration = Duration::from_secs(2);
 /// Between attempts on a collector that is away: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Between two words in the log on dropped spans.
 const SILENCE: Duration = Duration::from_secs(600);
 
@@ -218,22 +218,22 @@ impl<'e> Spans<'e> {
             let request = self.exporter.request(ExportTraceServiceRequest { resource_spans });
             let sent = self.client.export(request).await;
             let state = &self.exporter.state;
+            let passing = sent.as_ref().is_err_and(|why| is_passing(why.code()));
+            let rejected = match &sent {
+                Ok(answer) => {
+                    let partly = answer.get_ref().partial_success.as_ref();
+                    partly.map_or(0, |partly| u64::try_from(partly.rejected_spans).unwrap_or(0))
+                }
+                Err(_) if passing => 0,
+                Err(_) => self.batch.len() as u64,
+            };
+            state.spans_rejected.fetch_add(rejected, Relaxed);
             let (ok, failed) = (&state.traces_sent, &state.traces_failed);
             self.exporter.note("traces", sent.as_ref().err(), ok, failed);
-            match sent {
-                Ok(answer) => {
-                    let partly = answer.into_inner().partial_success;
-                    let rejected = partly.map_or(0, |partly| partly.rejected_spans);
-                    state.spans_rejected.fetch_add(u64::try_from(rejected).unwrap_or(0), Relaxed);
-                }
-                Err(why) if is_passing(why.code()) => {
-                    self.retry_at = Instant::now() + self.pause;
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                    return;
-                }
-                Err(_) => {
-                    state.spans_rejected.fetch_add(self.batch.len() as u64, Relaxed);
-                }
+            if passing {
+                self.retry_at = Instant::now() + self.pause;
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                return;
             }
             self.batch.clear();
             self.pause = FIRST_PAUSE;

@@ -82,24 +82,24 @@ impl Collector for Families {
 
 fn write(encoder: &mut MetricEncoder<'_>, kind: Kind, point: &Point) -> fmt::Result {
     let labels: Vec<(&str, &str)> = point.labels.iter().map(|(name, v)| (*name, &**v)).collect();
-    let labels = labels.as_slice();
-    match (&point.value, kind) {
-        (Value::Info, _) => encoder.encode_info(&labels),
+    match labels.as_slice() {
+        labels if matches!(point.value, Value::Info) => encoder.encode_info(&labels),
+        // Without braces, as everybody writes it.
+        [] => write_value(encoder, kind, &point.value),
+        labels => write_value(&mut encoder.encode_family(&labels)?, kind, &point.value),
+    }
+}
+
+fn write_value(encoder: &mut MetricEncoder<'_>, kind: Kind, value: &Value) -> fmt::Result {
+    match (value, kind) {
         (Value::Histogram { sum, buckets }, _) => {
             let count = buckets.iter().map(|(_, n)| n).sum();
-            encoder
-                .encode_family(&labels)?
-                .encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
+            encoder.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
         }
-        (Value::Count(n), Kind::Counter) => {
-            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(n, None)
-        }
-        (Value::Number(x), Kind::Counter) => {
-            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(x, None)
-        }
-        (Value::Count(n), _) => {
-            encoder.encode_family(&labels)?.encode_gauge(&i64::try_from(*n).unwrap_or(i64::MAX))
-        }
-        (Value::Number(x), _) => encoder.encode_family(&labels)?.encode_gauge(x),
+        (Value::Count(n), Kind::Counter) => encoder.encode_counter::<NoLabelSet, _, u64>(n, None),
+        (Value::Number(x), Kind::Counter) => encoder.encode_counter::<NoLabelSet, _, u64>(x, None),
+        (Value::Count(n), _) => encoder.encode_gauge(&i64::try_from(*n).unwrap_or(i64::MAX)),
+        (Value::Number(x), _) => encoder.encode_gauge(x),
+        (Value::Info, _) => Ok(()),
     }
 }

@@ -27,7 +27,7 @@ fn value(page: &str, sample: &str) -> f64 {
 fn busy() -> Plimsoll {
     let plimsoll = Plimsoll::serve(POLICIES, &json!({}));
     report(&plimsoll, "u1", "alarms", &json!(9), 120);
-    report(&plimsoll, "u1", "managed", &json!(true), 7200);
+    report(&plimsoll, "u1", "client", &json!("legacy"), 7200);
     assert_eq!(ask(&plimsoll, "u1")["decision"], false);
     assert_eq!(ask(&plimsoll, "u1")["decision"], false);
     assert_eq!(ask(&plimsoll, "u2")["decision"], true);
@@ -121,8 +121,8 @@ fn documented() -> BTreeMap<String, (String, Vec<String>)> {
     let text = fs::read_to_string("docs/telemetry.md").unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| {
-        let (name, rest) = row.split_once("` | ")?;
-        let cells: Vec<&str> = rest.split(" | ").collect();
+        let (name, rest) = row.split_once("` |")?;
+        let cells: Vec<&str> = rest.split('|').map(str::trim).collect();
         let is_metric = name.starts_with("plimsoll_") || name.starts_with("process_");
         let labels = cells.get(2)?.split('`').skip(1).step_by(2).map(str::to_owned);
         is_metric.then(|| (name.to_owned(), (cells[0].to_owned(), labels.collect())))

@@ -22,7 +22,6 @@ use crate::api::pdp::{Pdp, Published};
 use crate::engine::Snapshot;
 use crate::model::Timestamp;
 use crate::signals::{FeedSpec, FeedState, Feeds};
-use crate::telemetry::Operation;
 
 /// How often the folder is looked at. A change is taken up once two looks in a
 /// row agree, so that a file is not read while it is written.
@@ -94,7 +93,7 @@ impl Publisher {
                 return state.refused.is_none();
             }
         }
-        let mut span = self.pdp.traces.begin_always(Operation::Reload);
+        let mut span = self.pdp.traces.begin_reload();
         let (snapshot, mut diagnostics) = compile(&set, &self.pdp.vocabulary);
         if let Some(snapshot) = &snapshot {
             testing::read(&set, snapshot, &mut diagnostics);

@@ -69,9 +69,9 @@ impl Traces {
         sampled.then(|| recorder.span(operation, parent))
     }
 
-    /// As `begin`, for what is so rare that all of it is recorded.
-    pub fn begin_always(&self, operation: Operation) -> Option<Span<'_>> {
-        self.0.as_ref().map(|recorder| recorder.span(operation, None))
+    /// As `begin`, of a reading of the policies: so rare that all are recorded.
+    pub fn begin_reload(&self) -> Option<Span<'_>> {
+        self.0.as_ref().map(|recorder| recorder.span(Operation::Reload, None))
     }
 
     /// How many spans wait.
@@ -212,13 +212,13 @@ mod tests {
     fn without_a_caller_the_share_counts() {
         let never = Traces::recording(8, 0.0);
         assert!(never.begin(Operation::Check, || None).is_none());
-        assert!(never.begin_always(Operation::Reload).is_some());
+        assert!(never.begin_reload().is_some());
         let always = Traces::recording(8, 1.0);
         drop(always.begin(Operation::Check, || None));
         let ended = always.take().unwrap();
         assert!(ended.trace != 0 && ended.parent.is_none());
         let off = Traces::default();
-        assert!(off.begin_always(Operation::Reload).is_none());
+        assert!(off.begin_reload().is_none());
     }
 
     #[test]

@@ -28,16 +28,7 @@ const RULES: &[(&str, &[&str])] = &[
     // Cold.
     (
         "policy",
-        &[
-            "engine",
-            "signals",
-            "model",
-            "api::id",
-            "api::pdp",
-            "api::question",
-            "api::resource",
-            "telemetry",
-        ],
+        &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
     ),
     ("learn", &["signals", "model"]),
     // For those outside.

@@ -22,7 +22,8 @@ fn question(action: &str) -> Question {
 fn answer(pdp: &Pdp, action: &str) -> Value {
     let published = pdp.published();
     let published = published.as_ref().unwrap();
-    let answer = ask(pdp, published, &question(action), Timestamp::now(), Answer::of).unwrap();
+    let answer =
+        ask(pdp, published, &question(action), Timestamp::now(), None, Answer::of).unwrap();
     serde_json::to_value(answer).unwrap()
 }
 
@@ -74,8 +75,9 @@ fn a_panic_costs_one_question() {
     publish(&pdp);
     let published = pdp.published();
     let published = published.as_ref().unwrap();
-    let failed =
-        ask(&pdp, published, &question("read"), Timestamp::now(), |_| -> () { panic!("as told") });
+    let failed = ask(&pdp, published, &question("read"), Timestamp::now(), None, |_| -> () {
+        panic!("as told")
+    });
     assert_eq!(failed, Err(Refusal::Panicked));
     assert_eq!(pdp.metrics.refused.panicked.read(), 1);
     assert_eq!(answer(&pdp, "read")["decision"], "allow");

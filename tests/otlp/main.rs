@@ -5,6 +5,7 @@
 mod support;
 
 mod collector;
+mod envoy;
 mod metrics;
 mod outage;
 mod settings;

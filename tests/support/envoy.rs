@@ -23,6 +23,8 @@ pub struct Options {
     pub strips_our_headers: bool,
     /// What `jwt_authn` would have found in a token.
     pub claims: Option<Value>,
+    /// The collector that it sends spans of its own to, and samples all.
+    pub traces_to: Option<SocketAddr>,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             body: None,
             strips_our_headers: false,
             claims: None,
+            traces_to: None,
         }
     }
 }
@@ -124,20 +127,39 @@ fn route(name: &str, context_extensions: &Value) -> Value {
     })
 }
 
-fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
-    let pdp = match pdp.strip_prefix("unix:") {
-        Some(path) => json!({"pipe": {"path": path}}),
-        None => socket(pdp.parse().unwrap()),
-    };
-    let mut pdp = cluster("plimsoll", &pdp);
-    pdp["typed_extension_protocol_options"] = json!({
+/// A cluster that is spoken to in HTTP/2.
+fn grpc(name: &str, address: &Value) -> Value {
+    let mut cluster = cluster(name, address);
+    cluster["typed_extension_protocol_options"] = json!({
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
             "extensions.upstreams.http.v3.HttpProtocolOptions",
             json!({"explicit_http_config": {"http2_protocol_options": {}}}),
         ),
     });
+    cluster
+}
+
+fn tracing() -> Value {
+    let config = json!({
+        "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}, "timeout": "5s",
+            "initial_metadata": [{"key": "authorization", "value": "Bearer of-the-collector"}]},
+        "service_name": "envoy",
+    });
+    json!({"provider": {
+        "name": "envoy.tracers.opentelemetry",
+        "typed_config": typed("config.trace.v3.OpenTelemetryConfig", config),
+    }})
+}
+
+fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
+    let pdp = match pdp.strip_prefix("unix:") {
+        Some(path) => json!({"pipe": {"path": path}}),
+        None => socket(pdp.parse().unwrap()),
+    };
+    let mut clusters = vec![cluster("upstream", &socket(upstream)), grpc("plimsoll", &pdp)];
+    clusters.extend(options.traces_to.map(|at| grpc("collector", &socket(at))));
     let here = "127.0.0.1:0".parse().unwrap();
-    let connections = typed(
+    let mut connections = typed(
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         json!({
             "stat_prefix": "in",
@@ -163,6 +185,9 @@ fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
             }]},
         }),
     );
+    if options.traces_to.is_some() {
+        connections["tracing"] = tracing();
+    }
     json!({
         "admin": {"address": socket(here)},
         "static_resources": {
@@ -175,7 +200,7 @@ fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
                     "typed_config": connections,
                 }]}],
             }],
-            "clusters": [cluster("upstream", &socket(upstream)), pdp],
+            "clusters": clusters,
         },
     })
 }

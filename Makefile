@@ -27,7 +27,7 @@ test: toolchain envoy ## Runs all tests, and those of the policies
 lint: toolchain ## Format, lints and documentation, with warnings as errors
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
-	$(CARGO) check --locked --quiet
+	$(CARGO) clippy --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --all-features --no-deps --document-private-items
 
 .PHONY: proto

@@ -37,27 +37,34 @@ impl ExportCounts {
 /// The same while it runs. The exporter writes, scrapes and `/status` read.
 #[derive(Debug, Default)]
 pub struct ExportState {
-    pub(super) traces_sent: AtomicU64,
-    pub(super) traces_failed: AtomicU64,
-    pub(super) metrics_sent: AtomicU64,
-    pub(super) metrics_failed: AtomicU64,
+    pub(super) traces: Side,
+    pub(super) metrics: Side,
     pub(super) spans_rejected: AtomicU64,
+}
+
+/// Of one kind of export. A collector may take the one and not the other.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) sent: AtomicU64,
+    pub(super) failed: AtomicU64,
+    /// Why it fails, while it does.
     pub(super) error: Mutex<Option<String>>,
 }
 
 impl ExportState {
     pub fn counts(&self) -> ExportCounts {
         ExportCounts {
-            traces_sent: self.traces_sent.load(Relaxed),
-            traces_failed: self.traces_failed.load(Relaxed),
-            metrics_sent: self.metrics_sent.load(Relaxed),
-            metrics_failed: self.metrics_failed.load(Relaxed),
+            traces_sent: self.traces.sent.load(Relaxed),
+            traces_failed: self.traces.failed.load(Relaxed),
+            metrics_sent: self.metrics.sent.load(Relaxed),
+            metrics_failed: self.metrics.failed.load(Relaxed),
             spans_rejected: self.spans_rejected.load(Relaxed),
         }
     }
 
-    /// Why the collector can't be reached, while that is so.
+    /// Why the collector takes no exports, while that is so.
     pub fn error(&self) -> Option<String> {
-        self.error.lock().clone()
+        let error = self.traces.error.lock().clone();
+        error.or_else(|| self.metrics.error.lock().clone())
     }
 }

@@ -8,7 +8,7 @@ mod resource;
 mod spans;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -23,7 +23,7 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue};
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::export::ExportState;
+use super::export::{ExportState, Side};
 use super::registry::Metrics;
 use super::trace::Traces;
 use crate::config::OtlpConfig;
@@ -86,8 +86,9 @@ impl Exporter {
             let key = key.map_err(|_| format!("headers: `{name}` is no name of a header"))?;
             // The value may be a secret: it is not told.
             let value = value.parse::<MetadataValue<Ascii>>();
-            let value =
+            let mut value =
                 value.map_err(|_| format!("headers: the value of `{name}` can't be sent"))?;
+            value.set_sensitive(true);
             headers.insert(key, value);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -110,14 +111,15 @@ impl Exporter {
             let channel = self.endpoint.connect_lazy();
             let mut spans = Spans::new(&self, channel.clone());
             let mut metrics = MetricsServiceClient::new(channel);
-            let mut due = Instant::now() + self.interval;
-            while stop.try_recv() == Err(TryRecvError::Empty) {
-                tokio::time::sleep(LOOK).await;
-                spans.send().await;
-                if Instant::now() >= due {
-                    due = Instant::now() + self.interval;
-                    self.send_metrics(&mut metrics).await;
+            let stopped = async {
+                while stop.try_recv() == Err(TryRecvError::Empty) {
+                    tokio::time::sleep(LOOK).await;
                 }
+            };
+            // An export that hangs doesn't hold up the end: its spans are still there.
+            tokio::select! {
+                () = stopped => {}
+                () = self.go_on(&mut spans, &mut metrics) => {}
             }
             spans.retry_at = Instant::now();
             let last = async {
@@ -127,6 +129,18 @@ impl Exporter {
             // What can't be sent now is lost with the process.
             let _late = tokio::time::timeout(LAST, last).await;
         });
+    }
+
+    async fn go_on(&self, spans: &mut Spans<'_>, metrics: &mut MetricsServiceClient<Channel>) {
+        let mut due = Instant::now() + self.interval;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            spans.send().await;
+            if Instant::now() >= due {
+                due = Instant::now() + self.interval;
+                self.send_metrics(metrics).await;
+            }
+        }
     }
 
     async fn send_metrics(&self, client: &mut MetricsServiceClient<Channel>) {
@@ -140,8 +154,7 @@ impl Exporter {
             )],
         };
         let sent = client.export(self.request(request)).await;
-        let (ok, failed) = (&self.state.metrics_sent, &self.state.metrics_failed);
-        self.note("metrics", sent.as_ref().err(), ok, failed);
+        self.note("metrics", sent.as_ref().err(), &self.state.metrics);
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -151,18 +164,18 @@ impl Exporter {
     }
 
     /// Counts an export. Only a change is told in the log.
-    fn note(&self, what: &str, why: Option<&Status>, ok: &AtomicU64, failed: &AtomicU64) {
+    fn note(&self, what: &str, why: Option<&Status>, side: &Side) {
         let endpoint = self.endpoint.uri();
-        let mut error = self.state.error.lock();
+        let mut error = side.error.lock();
         match why {
             None => {
-                ok.fetch_add(1, Relaxed);
+                side.sent.fetch_add(1, Relaxed);
                 if error.take().is_some() {
-                    tracing::info!(%endpoint, "the collector takes exports again");
+                    tracing::info!(what, %endpoint, "the collector takes exports again");
                 }
             }
             Some(why) => {
-                failed.fetch_add(1, Relaxed);
+                side.failed.fetch_add(1, Relaxed);
                 let text = told(why);
                 if error.replace(text.clone()).is_none() {
                     tracing::warn!(
@@ -218,7 +231,7 @@ impl<'e> Spans<'e> {
             let request = self.exporter.request(ExportTraceServiceRequest { resource_spans });
             let sent = self.client.export(request).await;
             let state = &self.exporter.state;
-            let passing = sent.as_ref().is_err_and(|why| is_passing(why.code()));
+            let passing = sent.as_ref().is_err_and(is_passing);
             let rejected = match &sent {
                 Ok(answer) => {
                     let partly = answer.get_ref().partial_success.as_ref();
@@ -228,8 +241,7 @@ impl<'e> Spans<'e> {
                 Err(_) => self.batch.len() as u64,
             };
             state.spans_rejected.fetch_add(rejected, Relaxed);
-            let (ok, failed) = (&state.traces_sent, &state.traces_failed);
-            self.exporter.note("traces", sent.as_ref().err(), ok, failed);
+            self.exporter.note("traces", sent.as_ref().err(), &state.traces);
             if passing {
                 self.retry_at = Instant::now() + self.pause;
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -251,19 +263,19 @@ impl<'e> Spans<'e> {
 }
 
 /// Which failures are worth another try (OTLP specification, gRPC response).
-fn is_passing(code: Code) -> bool {
-    matches!(
-        code,
+fn is_passing(why: &Status) -> bool {
+    match why.code() {
         Code::Cancelled
-            | Code::DeadlineExceeded
-            | Code::Aborted
-            | Code::OutOfRange
-            | Code::Unavailable
-            | Code::DataLoss
-            | Code::ResourceExhausted
-            // What tonic says of a connection that broke.
-            | Code::Unknown
-    )
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::ResourceExhausted => true,
+        // Of a connection that broke, not of the collector: that would say it again.
+        Code::Unknown => std::error::Error::source(why).is_some(),
+        _ => false,
+    }
 }
 
 /// A status with what is behind it: "transport error" alone says little.

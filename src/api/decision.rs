@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::Answer;
 use super::ask::{Refusal, ask};
+use super::identity::PassedOn;
 use super::pdp::{Pdp, Published};
 use crate::model::Timestamp;
 use crate::proto::evaluate_result::Result as ItemResult;
@@ -28,20 +29,24 @@ const CHUNK: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Decisions {
     pdp: Arc<Pdp>,
+    passed_on: PassedOn,
 }
 
 impl Decisions {
-    pub fn new(pdp: Arc<Pdp>) -> Self {
-        Self { pdp }
+    pub fn new(pdp: Arc<Pdp>, passed_on: PassedOn) -> Self {
+        Self { pdp, passed_on }
     }
 
     fn one(&self, published: &Published, request: EvaluateRequest) -> Result<Answer, Refusal> {
-        let question = decode::question(request).map_err(|why| {
+        let mut question = decode::question(request).map_err(|why| {
             let refusal = Refusal::Malformed(why.to_string());
             refusal.count(&self.pdp.metrics);
             refusal
         })?;
-        ask(&self.pdp, published, &question, Timestamp::now(), Answer::of)
+        let disbelief = self.passed_on.read(&mut question);
+        let mut answer = ask(&self.pdp, published, &question, Timestamp::now(), Answer::of)?;
+        disbelief.tell(&mut answer);
+        Ok(answer)
     }
 
     fn no_policy(&self) -> Status {

@@ -30,7 +30,7 @@ use super::pdp::{Pdp, Published, Unanswered, with_arena};
 use super::resource;
 use crate::config::AnswerHeader;
 use crate::model::{Http, Party, Request, Timestamp};
-use answer::{answer, refusal};
+use answer::{answer, bad_token, refusal};
 use original::Original;
 
 /// Answers proxies that ask over HTTP.
@@ -98,6 +98,10 @@ impl ForwardAuth {
         let evidence = Evidence { headers, address, ..Evidence::default() };
         let identified = match self.identity.of(&evidence, arena) {
             Ok(identified) => identified,
+            Err(why) if why.by_token => {
+                self.pdp.metrics.refused.malformed.add(1);
+                return bad_token(&why.to_string(), accept);
+            }
             Err(why) => return refuse(&why.to_string()),
         };
         let request = self.request(published, &original, path, headers, &identified, arena);

@@ -98,8 +98,11 @@ impl Files {
 
     /// Looks at them until told to stop.
     pub(super) fn watch(&self, stop: &Receiver<()>) {
-        while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        loop {
             self.each().for_each(Renew::look);
+            if stop.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     }
 
@@ -110,10 +113,10 @@ impl Files {
             degraded.extend(states.iter().filter(|s| s.error.is_some()).map(|s| s.name.into()));
         }
         let told = states.iter().map(|state| {
-            let at = jiff::Timestamp::from_millisecond(state.loaded_at.millis());
+            let at = state.loaded_at.map(|at| jiff::Timestamp::from_millisecond(at.millis()));
             json!({
                 "name": state.name,
-                "loaded_at": at.map(|t| t.to_string()).unwrap_or_default(),
+                "loaded_at": at.and_then(Result::ok).map(|at| at.to_string()),
                 "renewed": state.renewed,
                 "error": state.error,
             })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::counters::{Counter, Histogram};
+use super::tokens::TokenMetrics;
 use crate::engine::{DecidedBy, Outcome, Policy};
 use crate::model::Decision;
 
@@ -36,6 +37,7 @@ pub struct DecisionMetrics {
     /// Requests answered without a decision, by cause.
     pub refused: Refusals,
     pub refused_connections: RefusedConnections,
+    pub tokens: TokenMetrics,
 }
 
 /// Causes of an answer without a decision.

@@ -38,6 +38,10 @@ pub(super) const REQUESTS_IN_FLIGHT: Name = name(
 );
 pub(super) const BODY_BYTES: Name =
     name("plimsoll_body_bytes_in_flight", "Bytes that the requests in flight hold");
+pub(super) const TOKENS_REFUSED: Name =
+    name("plimsoll_tokens_refused", "Signed tokens that were not believed, by cause");
+pub(super) const KEY_FETCHES: Name =
+    name("plimsoll_key_set_fetches", "Fetches of key sets by URL, by outcome");
 pub(super) const RELOADS: Name = name("plimsoll_policy_reloads", "Policy reloads, by outcome");
 pub(super) const POLICY_INFO: Name = name("plimsoll_policy", "The revision that decides");
 pub(super) const POLICY_LOADED: Name =

@@ -74,7 +74,7 @@ impl Metrics {
 #[derive(Debug)]
 struct Decisions(Arc<DecisionMetrics>);
 
-type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
+pub(super) type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 impl Collector for Decisions {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -172,7 +172,8 @@ impl Collector for Decisions {
                 count_of(encoder, &labels, counter.read())?;
             }
             Ok(())
-        })
+        })?;
+        metrics.tokens.encode(&mut encoder)
     }
 }
 
@@ -248,7 +249,7 @@ impl Collector for Process {
     }
 }
 
-fn family(
+pub(super) fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: Name,
     kind: MetricType,
@@ -257,7 +258,7 @@ fn family(
     fill(&mut encoder.encode_descriptor(name.name, name.help, None, kind)?)
 }
 
-fn count_of<const N: usize>(
+pub(super) fn count_of<const N: usize>(
     encoder: &mut MetricEncoder<'_>,
     labels: &Labels<'_, N>,
     count: u64,

@@ -36,6 +36,7 @@ fn house() -> House {
             caller("Console.Test", &[Review]),
         ],
         tokens: Some(path),
+        jwt: None,
         local: vec![Decide],
     };
     let metrics = Arc::new(DecisionMetrics::default());

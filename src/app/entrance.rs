@@ -88,7 +88,7 @@ pub(super) struct Files {
 
 impl Files {
     fn each(&self) -> impl Iterator<Item = &dyn Renew> {
-        let access = self.access.iter().filter_map(|access| access.renew());
+        let access = self.access.iter().flat_map(|access| access.renew());
         self.tls
             .iter()
             .map(|tls| tls.renew())

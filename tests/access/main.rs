@@ -8,6 +8,10 @@
 )]
 
 mod auth;
+#[path = "../support/idp.rs"]
+mod idp;
 mod jwt;
+mod provider;
 mod support;
 mod tls;
+mod tokens;

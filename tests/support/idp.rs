@@ -1,6 +1,8 @@
 //! An identity provider's endpoint for keys: a real HTTPS server, that can fail in
 //! the ways such servers do.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};

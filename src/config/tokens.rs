@@ -34,7 +34,7 @@ pub struct JwtConfig {
     /// The cookie that the token is in where that header has none.
     #[serde(default)]
     pub cookie: Option<String>,
-    /// Claims that policies read as `subject.NAME` where a caller passes a token on.
+    /// Claims that policies read as `subject.properties.NAME` where a caller passes a token on.
     #[serde(default)]
     pub claims: Vec<String>,
 }

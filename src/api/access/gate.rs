@@ -175,10 +175,7 @@ impl Gate {
                 return Err(Refusal::Limited);
             }
             let proven = self.access.prove(token, need);
-            // That there are no keys yet is no failure of the caller's.
-            let failed =
-                |why: &Refusal| !matches!(why, Refusal::Unverified(_, TokenRefusal::NoKeys));
-            if proven.as_ref().is_err_and(failed) {
+            if proven.as_ref().is_err_and(Refusal::is_a_guess) {
                 self.access.failures.failed(self.address, now);
             }
             self.proven = Some(proven?);

@@ -127,6 +127,13 @@ impl Refusal {
         }
     }
 
+    /// Whether it counts towards what an address may try. Keys that are not known may
+    /// be ours to fetch yet: a provider that rotates them must not lock callers out.
+    const fn is_a_guess(&self) -> bool {
+        use TokenRefusal::{NoKeys, UnknownKey};
+        !matches!(self, Refusal::Unverified(_, NoKeys | UnknownKey))
+    }
+
     fn count(&self, metrics: &DecisionMetrics) {
         let refused = &metrics.refused;
         let counter = match self {

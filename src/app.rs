@@ -19,7 +19,7 @@ use crate::api::forward_auth::{ForwardAuth, forward_auth_router};
 use crate::api::grpc_routes;
 use crate::api::health::{Readiness, Stage};
 use crate::api::http::{HttpServer, http_router};
-use crate::api::identity::Identity;
+use crate::api::identity::{Identity, PassedOn};
 use crate::api::jwt::Jwt;
 use crate::api::load::Load;
 use crate::api::pdp::Pdp;
@@ -96,7 +96,9 @@ impl App {
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let vocabulary = Arc::new(Vocabulary::new());
         let wrong = |key| move |why| StartError::Config { key, why };
-        let jwt = config.jwt.as_ref().map(|jwt| Jwt::new(jwt, &config.identity));
+        let metrics = Arc::new(DecisionMetrics::default());
+        let jwt = config.jwt.as_ref();
+        let jwt = jwt.map(|jwt| Jwt::new(jwt, &config.identity, Arc::clone(&metrics)));
         let jwt = jwt.transpose().map_err(wrong("jwt"))?.map(Arc::new);
         let identity = Identity::new(&config.identity, &vocabulary)
             .map_err(wrong("identity"))?
@@ -109,7 +111,6 @@ impl App {
         };
         let cache = Arc::new(Cache::new(limits, secrets));
         let observations = Arc::new(Observations::new(config.signals.observation_queue));
-        let metrics = Arc::new(DecisionMetrics::default());
         let pdp = Pdp::new(
             Arc::clone(&cache),
             vocabulary,
@@ -132,10 +133,12 @@ impl App {
 
         let readiness = Readiness::new();
         let headers = config.ext_authz.headers.clone();
-        let callers = http_callers(config, &pdp, &identity);
+        let claims = config.jwt.as_ref().map(|jwt| &*jwt.claims).unwrap_or_default();
+        let passed_on = PassedOn::new(&config.identity, claims, jwt.clone());
+        let callers = http_callers(config, &pdp, &identity, &passed_on);
         let checker = Arc::new(EnvoyChecker::new(Arc::clone(&pdp), identity, headers));
         let check = CheckService::new(checker, config.ext_authz.max_message);
-        let front = Front::new(check, grpc_routes(&pdp, &readiness)?);
+        let front = Front::new(check, grpc_routes(&pdp, &readiness, passed_on)?);
         let front = front.guarded(access.callers()).limited(&load);
         let options =
             Options { workers: config.server.workers, max_streams: config.server.max_streams };
@@ -224,14 +227,19 @@ impl App {
 }
 
 /// Those who ask for decisions over HTTP.
-fn http_callers(config: &Config, pdp: &Arc<Pdp>, identity: &Identity) -> axum::Router {
+fn http_callers(
+    config: &Config,
+    pdp: &Arc<Pdp>,
+    identity: &Identity,
+    passed_on: &PassedOn,
+) -> axum::Router {
     let forward_auth = ForwardAuth {
         pdp: Arc::clone(pdp),
         identity: identity.clone(),
         headers: config.ext_authz.headers.clone(),
         enforces_limits: config.forward_auth.enforces_limits,
     };
-    authzen_router(Arc::clone(pdp), config.listen.public_url.as_deref())
+    authzen_router(Arc::clone(pdp), passed_on.clone(), config.listen.public_url.as_deref())
         .merge(forward_auth_router(forward_auth))
 }
 

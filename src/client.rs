@@ -2,10 +2,11 @@
 //!
 //! `examples/client.rs` is a whole program with it.
 
+mod reach;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use crate::api::json;
@@ -16,6 +17,8 @@ use crate::proto::{
     Action, Entity, EvaluateBatchRequest, EvaluateRequest, EvaluateResponse, Party, Report,
     ReportRequest, ReportResponse,
 };
+
+pub use reach::{Channel, Reach, ShowToken};
 
 /// How long a call may take where nothing else is said: far more than a decision
 /// needs, far less than a person waits.
@@ -32,8 +35,10 @@ pub struct Client {
 /// Why there is no answer. A caller lets nothing pass on any of these.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("`{address}` is no address: {why}")]
+    #[error("`{address}` can't be connected to: {why}")]
     Address { address: String, why: String },
+    #[error("the token has characters that can't stand in a header")]
+    Token,
     /// Nobody is there, or no policy is loaded yet: worth another try.
     #[error("no decision can be had: {0}")]
     Unavailable(String),
@@ -130,14 +135,18 @@ impl Client {
     /// # Errors
     /// When `address` is no URL.
     pub fn new(address: &str) -> Result<Self, ClientError> {
-        let endpoint = Endpoint::new(address.to_owned()).map_err(|why| ClientError::Address {
-            address: address.to_owned(),
-            why: why.to_string(),
-        })?;
-        let channel = endpoint.tcp_nodelay(true).connect_lazy();
+        Self::reaching(&Reach::new(address))
+    }
+
+    /// As [`new`](Self::new), by TLS, with a certificate or with a token.
+    ///
+    /// # Errors
+    /// When the address is none, or a certificate, a key or the token can't be used.
+    pub fn reaching(reach: &Reach) -> Result<Self, ClientError> {
+        let (channel, token) = (reach.endpoint()?.connect_lazy(), reach.show_token()?);
         Ok(Client {
-            decisions: DecisionServiceClient::new(channel.clone()),
-            signals: SignalServiceClient::new(channel),
+            decisions: DecisionServiceClient::with_interceptor(channel.clone(), token.clone()),
+            signals: SignalServiceClient::with_interceptor(channel, token),
             deadline: DEADLINE,
         })
     }

@@ -1,6 +1,7 @@
 //! The configuration: one YAML file, every key settable by environment.
 
 mod server;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,10 +11,14 @@ use figment::providers::{Env, Format as _, Serialized, Yaml};
 use serde::{Deserialize, Serialize};
 
 pub use server::ServerConfig;
+pub use tokens::{CallerJwtConfig, CallerRule, ClaimValue, JwtAlgorithm, JwtConfig, TokenTrust};
 
 /// Environment variables that set keys begin with this; `__` goes a level down:
 /// `PLIMSOLL_LISTEN__GRPC=127.0.0.1:9191`.
 const ENV_PREFIX: &str = "PLIMSOLL_";
+
+/// `PLIMSOLL_TOKEN` is what commands show a server, and no key of it.
+const CLIENT_TOKEN: &str = "token";
 
 /// Everything that can be configured. An unknown key is an error that names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,13 +91,15 @@ pub struct AuthConfig {
     /// A file of tokens, a line each: `name sha256hex permission,permission`.
     /// Read anew when it changes.
     pub tokens: Option<PathBuf>,
+    /// Callers that prove themselves by a signed token of an identity provider.
+    pub jwt: Option<CallerJwtConfig>,
     /// What callers on loopback and Unix sockets may do without proof.
     pub local: Vec<Permission>,
 }
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        AuthConfig { callers: Vec::new(), tokens: None, local: vec![Permission::Decide] }
+        AuthConfig { callers: Vec::new(), tokens: None, jwt: None, local: vec![Permission::Decide] }
     }
 }
 
@@ -152,37 +159,24 @@ pub enum IdentitySource {
     /// The address in `x-forwarded-for` that the outermost of so many trusted
     /// proxies has seen.
     ForwardedFor { trusted_hops: usize },
+    /// The client certificate in `x-forwarded-client-cert` that the outermost of so
+    /// many trusted proxies has seen.
+    ForwardedClientCert { trusted_hops: usize, field: CertificateField },
     /// A context extension of Envoy's route.
     ContextExtension(String),
 }
 
-/// How tokens of end users are verified, for identity sources `jwt`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JwtConfig {
-    /// The key set (RFC 7517), a file. Read anew when it changes.
-    pub jwks: PathBuf,
-    /// What `iss` must be.
-    pub issuer: String,
-    /// What `aud` must be, or have among others.
-    pub audience: String,
-    /// Others are not taken, whatever a token says of itself.
-    pub algorithms: Vec<JwtAlgorithm>,
-    /// The header that the token is in.
-    #[serde(default = "authorization")]
-    pub header: String,
-}
-
-/// How a token is signed.
+/// What of a client certificate is the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JwtAlgorithm {
-    RS256,
-    ES256,
-    EdDSA,
-}
-
-fn authorization() -> String {
-    "authorization".to_owned()
+#[serde(rename_all = "snake_case")]
+pub enum CertificateField {
+    /// Its first URI name.
+    Uri,
+    /// Its first DNS name.
+    Dns,
+    Subject,
+    /// The SHA-256 of the certificate, in hexadecimal digits.
+    Hash,
 }
 
 fn payload_key() -> String {
@@ -399,7 +393,7 @@ impl Config {
             figment = figment.merge(Yaml::string(&text));
         }
         let config: Config = figment
-            .merge(Env::prefixed(ENV_PREFIX).split("__").lowercase(true))
+            .merge(Env::prefixed(ENV_PREFIX).ignore(&[CLIENT_TOKEN]).split("__").lowercase(true))
             .extract()
             .map_err(|why| ConfigError::Wrong(Box::new(why)))?;
         config.check()?;
@@ -436,19 +430,19 @@ impl Config {
         if ca.is_none() && self.auth.as_ref().is_some_and(|auth| !auth.callers.is_empty()) {
             return wrong("auth.callers", "certificates prove nothing without `tls.client_ca`");
         }
-        if self.jwt.as_ref().is_some_and(|jwt| jwt.algorithms.is_empty()) {
-            return wrong("jwt.algorithms", "names none of RS256, ES256, EdDSA");
-        }
+        tokens::check(self)?;
         for sources in self.identity.0.values() {
             for source in sources {
                 if matches!(source, IdentitySource::Jwt { .. }) && self.jwt.is_none() {
                     return wrong("identity", "a source `jwt` needs `jwt`: keys, issuer, audience");
                 }
-                if let IdentitySource::ForwardedFor { trusted_hops: 0 } = source {
+                if let IdentitySource::ForwardedFor { trusted_hops: 0 }
+                | IdentitySource::ForwardedClientCert { trusted_hops: 0, .. } = source
+                {
                     return wrong(
                         "identity",
-                        "`forwarded_for` needs `trusted_hops` of at least 1: \
-                         with none, any client could name its own address",
+                        "`forwarded_for` and `forwarded_client_cert` need `trusted_hops` of at \
+                         least 1: with none, any client could say who it is",
                     );
                 }
             }

@@ -24,6 +24,7 @@ use super::answer::Answer;
 use super::ask::{Refusal, ask};
 use super::http::Problem;
 use super::http::body::{is_json, read};
+use super::identity::PassedOn;
 use super::pdp::{Pdp, Published};
 use super::question::Question;
 use crate::model::Timestamp;
@@ -42,24 +43,31 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EVALUATION: &str = "/access/v1/evaluation";
 const EVALUATIONS: &str = "/access/v1/evaluations";
 
+/// Where the decision point's identifier has a path, that stands behind (RFC 8615,
+/// and section 9.2.1 of the standard).
+const METADATA: &str = "/.well-known/authzen-configuration";
+const METADATA_BELOW: &str = "/.well-known/authzen-configuration/{*path}";
+
 /// What the routes read.
 #[derive(Debug)]
 struct AuthZen {
     pdp: Arc<Pdp>,
+    passed_on: PassedOn,
     /// Without a slash at its end.
     public_url: Option<String>,
 }
 
 /// The routes. `public_url` is where callers reach them; without one, the metadata
 /// says what it was asked for under.
-pub fn authzen_router(pdp: Arc<Pdp>, public_url: Option<&str>) -> Router {
+pub fn authzen_router(pdp: Arc<Pdp>, passed_on: PassedOn, public_url: Option<&str>) -> Router {
     let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
     Router::new()
         .route(EVALUATION, post(evaluation))
         .route(EVALUATIONS, post(evaluations))
-        .route("/.well-known/authzen-configuration", get(metadata::metadata))
+        .route(METADATA, get(metadata::metadata))
+        .route(METADATA_BELOW, get(metadata::metadata))
         .layer(from_fn(echo_request_id))
-        .with_state(Arc::new(AuthZen { pdp, public_url }))
+        .with_state(Arc::new(AuthZen { pdp, passed_on, public_url }))
 }
 
 async fn evaluation(
@@ -135,12 +143,15 @@ impl AuthZen {
         question: Result<Question, E>,
         span: Option<Span<'_>>,
     ) -> Result<Evaluated, Refusal> {
-        let question = question.map_err(|why| {
+        let mut question = question.map_err(|why| {
             self.count();
             Refusal::Malformed(why.to_string())
         })?;
+        let disbelief = self.passed_on.read(&mut question);
         let now = Timestamp::now();
-        ask(&self.pdp, published, &question, now, span, Answer::of).map(Evaluated::from)
+        let mut answer = ask(&self.pdp, published, &question, now, span, Answer::of)?;
+        disbelief.tell(&mut answer);
+        Ok(Evaluated::from(answer))
     }
 
     fn malformed(&self, why: impl ToString) -> Problem {

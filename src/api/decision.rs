@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status};
 
 use super::answer::Answer;
 use super::ask::{Refusal, ask};
+use super::identity::PassedOn;
 use super::pdp::{Pdp, Published};
 use crate::model::Timestamp;
 use crate::proto::evaluate_result::Result as ItemResult;
@@ -29,11 +30,12 @@ const CHUNK: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Decisions {
     pdp: Arc<Pdp>,
+    passed_on: PassedOn,
 }
 
 impl Decisions {
-    pub fn new(pdp: Arc<Pdp>) -> Self {
-        Self { pdp }
+    pub fn new(pdp: Arc<Pdp>, passed_on: PassedOn) -> Self {
+        Self { pdp, passed_on }
     }
 
     fn one(
@@ -42,12 +44,16 @@ impl Decisions {
         request: EvaluateRequest,
         span: Option<Span<'_>>,
     ) -> Result<Answer, Refusal> {
-        let question = decode::question(request).map_err(|why| {
+        let mut question = decode::question(request).map_err(|why| {
             let refusal = Refusal::Malformed(why.to_string());
             refusal.count(&self.pdp.metrics);
             refusal
         })?;
-        ask(&self.pdp, published, &question, Timestamp::now(), span, Answer::of)
+        let disbelief = self.passed_on.read(&mut question);
+        let now = Timestamp::now();
+        let mut answer = ask(&self.pdp, published, &question, now, span, Answer::of)?;
+        disbelief.tell(&mut answer);
+        Ok(answer)
     }
 
     fn no_policy(&self) -> Status {

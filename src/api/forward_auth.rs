@@ -33,7 +33,7 @@ use super::trace::trace_ids;
 use crate::config::AnswerHeader;
 use crate::model::{Http, Party, Request, Timestamp};
 use crate::telemetry::{Operation, Span};
-use answer::{answer, refusal};
+use answer::{answer, bad_token, refusal};
 use original::Original;
 
 /// Answers proxies that ask over HTTP.
@@ -105,6 +105,11 @@ impl ForwardAuth {
         let evidence = Evidence { headers, address, ..Evidence::default() };
         let identified = match self.identity.of(&evidence, arena) {
             Ok(identified) => identified,
+            Err(why) if why.by_token => {
+                self.pdp.metrics.refused.malformed.add(1);
+                note(span.as_mut(), "malformed");
+                return bad_token(&why.to_string(), accept);
+            }
             Err(why) => return refuse(&why.to_string(), span.as_mut()),
         };
         let request = self.request(published, &original, path, headers, &identified, arena);

@@ -4,6 +4,9 @@
 //! A source that is absent is passed over. One that is there and malformed ends
 //! the request: who can garble an identity must not become nobody by it.
 
+mod certificate;
+mod passed_on;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ use super::jwt::Jwt;
 use super::question::canonical_text;
 use crate::config::{IdentityConfig, IdentitySource};
 use crate::model::{Entities, EntityKind, Vocabulary};
+
+pub use passed_on::PassedOn;
 
 /// Where Envoy's `jwt_authn` leaves what it has verified.
 const JWT_NAMESPACE: &str = "envoy.filters.http.jwt_authn";
@@ -119,8 +124,12 @@ impl Identity {
         arena: &'r Bump,
     ) -> Result<Option<&'r str>, &'static str> {
         let jwt = self.jwt.as_deref().ok_or("nothing verifies tokens here")?;
-        match header(evidence, jwt.header())? {
-            Some(value) => jwt.claim(value, claim, arena),
+        let mut token = header(evidence, jwt.header())?.and_then(|value| jwt.token(value));
+        if let (None, Some(name)) = (token, jwt.cookie()) {
+            token = own_cookie(evidence, name)?.filter(|value| !value.is_empty());
+        }
+        match token {
+            Some(token) => jwt.claim(token, claim, arena),
             None => Ok(None),
         }
     }
@@ -194,11 +203,7 @@ fn read<'r>(
             }
         }
         IdentitySource::Header(name) => header(evidence, name),
-        IdentitySource::Cookie(name) => {
-            let Some(cookies) = evidence.header("cookie") else { return Ok(None) };
-            let text = cookies.text().ok_or("a cookie is not UTF-8")?;
-            cookie(text, name)
-        }
+        IdentitySource::Cookie(name) => own_cookie(evidence, name),
         IdentitySource::ForwardedFor { trusted_hops } => {
             let Some(header) = evidence.header("x-forwarded-for") else { return Ok(None) };
             // Several lines of this header are one list (RFC 9110, section 5.3).
@@ -207,6 +212,12 @@ fn read<'r>(
             // Fewer hops than are trusted: a proxy was gone round, or none wrote.
             let address = hops.nth(trusted_hops - 1);
             address.map(Some).ok_or("x-forwarded-for has fewer hops than are trusted")
+        }
+        IdentitySource::ForwardedClientCert { trusted_hops, field } => {
+            let Some(header) = evidence.header(certificate::HEADER) else { return Ok(None) };
+            // Several lines are one list, as above.
+            let text = header.text().ok_or("x-forwarded-client-cert is not UTF-8")?;
+            certificate::certificate(text, *trusted_hops, *field, arena)
         }
         IdentitySource::ContextExtension(key) => {
             let extensions = evidence.context_extensions;
@@ -221,6 +232,11 @@ fn header<'r>(evidence: &Evidence<'r>, name: &str) -> Result<Option<&'r str>, &'
         return Err("its header came more than once");
     }
     header.text().map(Some).ok_or("its header is not UTF-8")
+}
+
+fn own_cookie<'r>(evidence: &Evidence<'r>, name: &str) -> Result<Option<&'r str>, &'static str> {
+    let Some(cookies) = evidence.header("cookie") else { return Ok(None) };
+    cookie(cookies.text().ok_or("a cookie is not UTF-8")?, name)
 }
 
 /// The cookie's value; one that came twice could be either.

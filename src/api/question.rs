@@ -30,6 +30,8 @@ pub struct Question {
     pub policy: String,
     pub enforces_limits: bool,
     pub http: Option<QuestionHttp>,
+    /// A token of the end user's, not verified: whoever asks takes it from here.
+    pub token: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,7 +91,7 @@ impl Question {
     }
 
     /// Takes the context, in which a caller also says which policy it asks and
-    /// that it enforces limits.
+    /// that it enforces limits, and passes on a token.
     pub fn set_context(&mut self, mut context: Map<String, Json>) -> Result<(), QuestionError> {
         if let Some(policy) = context.remove("policy") {
             self.policy = text(&policy, "context.policy")?;
@@ -99,6 +101,9 @@ impl Question {
                 Json::Array(all) => all.iter().any(|e| e == "limits"),
                 single => text(single, "context.enforces")? == "limits",
             };
+        }
+        if let Some(token) = context.remove("token") {
+            self.token = Some(text(&token, "context.token")?);
         }
         self.context = context;
         Ok(())

@@ -1,5 +1,5 @@
 //! What is read from files and read anew when they change: certificates, token
-//! files, key sets.
+//! files, key sets. (Key sets by URL: `jwt::remote`.)
 //!
 //! Polled, as the policy folder is: a rename, a ConfigMap's symlink swap and a
 //! mount without notifications all look alike then. What can't be used never
@@ -34,7 +34,8 @@ struct Watch {
 #[derive(Clone, Debug)]
 pub struct FileState {
     pub name: &'static str,
-    pub loaded_at: Timestamp,
+    /// Nothing where it was never had.
+    pub loaded_at: Option<Timestamp>,
     /// How often it was read anew.
     pub renewed: u64,
     /// Why the files as they are now are not what is used.
@@ -47,7 +48,8 @@ struct Look(Option<(SystemTime, u64, u64)>);
 
 /// Renewed values of any kind, for the one thread that looks after them.
 pub trait Renew: Send + Sync {
-    /// Looks at the files once, and reads them if they have changed.
+    /// Looks once whether there is something new, and takes it up. Never waits for
+    /// another machine.
     fn look(&self);
     fn state(&self) -> FileState;
 }
@@ -71,7 +73,7 @@ impl<T: Send + Sync> Renewed<T> {
         // Before the reading: a change in between is seen by the next look.
         let loaded = looks(&paths);
         let now = ArcSwap::from_pointee(read()?);
-        let state = FileState { name, loaded_at: Timestamp::now(), renewed: 0, error: None };
+        let state = FileState { name, loaded_at: Some(Timestamp::now()), renewed: 0, error: None };
         let watch = Watch { before: loaded.clone(), loaded, state };
         Ok(Renewed { name, paths, read: Box::new(read), now, watch: Mutex::new(watch) })
     }
@@ -91,7 +93,7 @@ impl<T: Send + Sync> Renew for Renewed<T> {
                 Ok(value) => {
                     self.now.store(std::sync::Arc::new(value));
                     tracing::info!(what = self.name, "files have changed and are in use");
-                    watch.state.loaded_at = Timestamp::now();
+                    watch.state.loaded_at = Some(Timestamp::now());
                     watch.state.renewed += 1;
                     watch.state.error = None;
                 }

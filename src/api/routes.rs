@@ -8,6 +8,7 @@ use tonic_reflection::server::{Builder, Error};
 
 use super::decision::Decisions;
 use super::health::{HealthService, Readiness};
+use super::identity::PassedOn;
 use super::pdp::Pdp;
 use super::signals::Signals;
 use crate::proto::decision_service_server::DecisionServiceServer;
@@ -25,14 +26,18 @@ const SERVICES: &[&str] = &[
 ///
 /// # Errors
 /// When the descriptors that reflection serves can't be read; they are built in.
-pub fn grpc_routes(pdp: &Arc<Pdp>, readiness: &Readiness) -> Result<Routes, Error> {
+pub fn grpc_routes(
+    pdp: &Arc<Pdp>,
+    readiness: &Readiness,
+    passed_on: PassedOn,
+) -> Result<Routes, Error> {
     let reflection = || {
         Builder::configure()
             .register_encoded_file_descriptor_set(crate::proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let health = HealthService::new(readiness.clone(), SERVICES);
-    Ok(Routes::new(DecisionServiceServer::new(Decisions::new(Arc::clone(pdp))))
+    Ok(Routes::new(DecisionServiceServer::new(Decisions::new(Arc::clone(pdp), passed_on)))
         .add_service(SignalServiceServer::new(Signals::new(Arc::clone(pdp), readiness.clone())))
         .add_service(HealthServer::new(health))
         .add_service(reflection().build_v1()?)

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::BoxStream;
-use super::access::Caller;
+use super::access::{Caller, audit};
 use super::ask::guarded;
 use super::health::{Readiness, Stage};
 use super::json;
@@ -23,6 +23,7 @@ use crate::proto::{
     Entity, ForgetRequest, ForgetResponse, GetRequest, GetResponse, ReportRequest, ReportResponse,
     SignalState,
 };
+use crate::signals::MAX_ID;
 use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
 
@@ -139,10 +140,18 @@ impl SignalService for Signals {
         request: Request<ForgetRequest>,
     ) -> Result<Response<ForgetResponse>, Status> {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-        let (kind, entity) = self.named(request.into_inner().entity)?;
+        let asked = request.into_inner().entity;
+        let note = |entity: &Entity, outcome| {
+            audit("forget", &caller, &entity.r#type, &entity.id, outcome);
+        };
+        let (kind, entity) = self.named(asked.clone()).inspect_err(|_| {
+            let cut = |text: &str| text.chars().take(MAX_ID).collect();
+            let asked = asked.clone().unwrap_or_default();
+            let (r#type, id) = (cut(&asked.r#type), cut(&asked.id));
+            note(&Entity { r#type, id }, "malformed");
+        })?;
         let found = self.pdp.cache.forget(kind, &entity.id);
-        let (kind, id) = (&*entity.r#type, &*entity.id);
-        tracing::info!(target: "audit", act = "forget", %caller, kind, id, found, "an entity was forgotten");
+        note(&entity, if found { "forgotten" } else { "nothing_known" });
         Ok(Response::new(ForgetResponse { found }))
     }
 }

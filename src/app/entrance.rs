@@ -88,7 +88,7 @@ pub(super) struct Files {
 
 impl Files {
     fn each(&self) -> impl Iterator<Item = &dyn Renew> {
-        let access = self.access.iter().filter_map(|access| access.renew());
+        let access = self.access.iter().flat_map(|access| access.renew());
         self.tls
             .iter()
             .map(|tls| tls.renew())
@@ -98,9 +98,12 @@ impl Files {
 
     /// Looks at them until told to stop. `looked` is called after each look.
     pub(super) fn watch(&self, stop: &Receiver<()>, looked: impl Fn()) {
-        while stop.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+        loop {
             self.each().for_each(Renew::look);
             looked();
+            if stop.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
         }
     }
 
@@ -115,10 +118,10 @@ impl Files {
             degraded.extend(states.iter().filter(|s| s.error.is_some()).map(|s| s.name.into()));
         }
         let told = states.iter().map(|state| {
-            let at = jiff::Timestamp::from_millisecond(state.loaded_at.millis());
+            let at = state.loaded_at.map(|at| jiff::Timestamp::from_millisecond(at.millis()));
             json!({
                 "name": state.name,
-                "loaded_at": at.map(|t| t.to_string()).unwrap_or_default(),
+                "loaded_at": at.and_then(Result::ok).map(|at| at.to_string()),
                 "renewed": state.renewed,
                 "error": state.error,
             })

@@ -118,7 +118,7 @@ impl Outside {
         let files = self.files.states().into_iter().map(|file| Loaded {
             name: file.name.into(),
             entries: 0,
-            at: Some(file.loaded_at),
+            at: file.loaded_at,
             failing: file.error.is_some(),
         });
         Gauges {

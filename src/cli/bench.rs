@@ -6,6 +6,7 @@ mod envoy;
 mod load;
 mod process;
 mod tally;
+mod tls;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,15 +19,17 @@ use self::call::{Call, Connection};
 use self::load::{Load, Until};
 use self::process::Process;
 use self::tally::Tally;
-use super::client::DEFAULT_SERVER;
-use super::style;
+use super::client::{DEFAULT_SERVER, Proof};
+use super::style::{self, say};
 use crate::model::parse_duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the server answers gRPC: an address with a port, or unix:/path
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_SERVER)]
+    /// Where the server answers gRPC: an address with a port, https://..., or unix:/path
+    #[arg(long, visible_alias = "server", value_name = "ADDRESS", default_value = DEFAULT_SERVER)]
     address: String,
+    #[command(flatten)]
+    proof: Proof,
     /// What is asked: Envoy's check (1.2 kB), or the native Evaluate
     #[arg(long, value_enum, default_value_t = call::Service::Check)]
     service: call::Service,
@@ -80,7 +83,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .build()?;
     let measured = runtime.block_on(measure(args))?;
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&measured.json(args))?);
+        say!("{}", serde_json::to_string_pretty(&measured.json(args))?);
     } else {
         measured.show(args);
     }
@@ -103,9 +106,10 @@ struct Server {
 
 async fn measure(args: &Args) -> anyhow::Result<Measured> {
     let call = Call::new(args.service, &args.policy, args.users);
+    let reach = args.proof.reach(&args.address)?;
     let mut connections = Vec::new();
     for _ in 0..args.connections {
-        let connection = Connection::open(&args.address).await.with_context(|| {
+        let connection = Connection::open(&reach).await.with_context(|| {
             format!("no server answers at `{}`: name its gRPC address with --address", args.address)
         })?;
         connections.push(connection);
@@ -141,14 +145,14 @@ impl Measured {
             Some(rate) => format!("{rate} requests a second"),
             None => "as fast as answers come".to_owned(),
         };
-        anstream::println!(
+        say!(
             "{bold}{}{plain} on {}, {} connections x {} streams, {pace}",
             args.service.name(),
             args.address,
             args.connections,
             args.streams
         );
-        anstream::println!(
+        say!(
             "answers    {} in {:.1} s, {bold}{:.0} a second{plain}",
             tally.answered(),
             self.seconds,
@@ -156,26 +160,26 @@ impl Measured {
         );
         let decisions: Vec<String> =
             tally.decisions().map(|(name, count)| format!("{name} {count}")).collect();
-        anstream::println!("decisions  {}", decisions.join(", "));
+        say!("decisions  {}", decisions.join(", "));
         if tally.errors.is_empty() {
-            anstream::println!("errors     none");
+            say!("errors     none");
         }
         for (kind, count) in &tally.errors {
-            anstream::println!("errors     {}{count}{plain} {kind}", style::BAD);
+            say!("errors     {}{count}{plain} {kind}", style::BAD);
         }
         let latencies: Vec<String> =
             tally.latencies().map(|(name, micros)| format!("{name} {}", shown(micros))).collect();
-        anstream::println!("latency    {}", latencies.join("  "));
+        say!("latency    {}", latencies.join("  "));
         match &self.server {
-            None => anstream::println!(
-                "{faint}server     not on this machine, or not ours to see: say --pid{plain}"
-            ),
+            None => {
+                say!("{faint}server     not on this machine, or not ours to see: say --pid{plain}")
+            }
             Some(server) => {
                 let resident = server.resident_bytes.map_or_else(String::new, |bytes| {
                     format!(", {:.0} MB resident", bytes as f64 / 1e6)
                 });
                 let each = server.cpu_seconds / tally.answered().max(1) as f64;
-                anstream::println!(
+                say!(
                     "server     {bold}{:.2} us of CPU a request{plain}, {:.2} cores{resident} {faint}(pid {}){plain}",
                     each * 1e6,
                     server.cpu_seconds / self.seconds,

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{PolicyFolder, style};
+use super::PolicyFolder;
+use super::style::{self, say};
 use crate::engine::Snapshot;
 use crate::model::Vocabulary;
 use crate::policy::compile::compile;
@@ -52,7 +53,7 @@ pub(super) fn check(folder: &Path) -> anyhow::Result<Checked> {
 pub(super) fn show(diagnostics: &Diagnostics) {
     let coloured = std::io::stderr().is_terminal();
     if !diagnostics.is_empty() {
-        anstream::eprintln!("{}", diagnostics.render(coloured));
+        style::complain(format_args!("{}", diagnostics.render(coloured)));
     }
 }
 
@@ -60,11 +61,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checked = check(&args.folder.policies)?;
     let bad = checked.diagnostics.has_errors() || (args.strict && !checked.diagnostics.is_empty());
     if args.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&checked.diagnostics)?);
+        say!("{}", serde_json::to_string_pretty(&checked.diagnostics)?);
     } else {
         show(&checked.diagnostics);
         if let (Some(snapshot), false) = (&checked.snapshot, bad) {
-            anstream::println!(
+            say!(
                 "{}ok{}: {} policies, {} signals, {} tests, revision {}",
                 style::GOOD,
                 style::PLAIN,

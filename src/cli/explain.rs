@@ -13,6 +13,7 @@ use anyhow::Context as _;
 
 use self::shape::Shape;
 use super::check::{Checked, check, show};
+use super::client::Proof;
 use super::style;
 use crate::api::answer::Answer;
 use crate::engine::Snapshot;
@@ -43,6 +44,8 @@ pub(super) struct Args {
     /// Asks a running server, which has its own policies and signals
     #[arg(long, value_name = "ADDRESS", requires = "request", conflicts_with = "policies")]
     server: Option<String>,
+    #[command(flatten)]
+    proof: Proof,
     /// Prints the answer as JSON
     #[arg(long)]
     json: bool,
@@ -57,8 +60,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             decide(test, &checked, snapshot)?
         }
         (None, Some(file), Some(server)) => {
-            let answer = remote::ask(server, &read(file)?, args.policy.as_deref())
-                .with_context(|| format!("`{}`", file.display()))?;
+            let answer =
+                remote::ask(&args.proof.reach(server)?, &read(file)?, args.policy.as_deref())
+                    .with_context(|| format!("`{}`", file.display()))?;
             let shape = Shape::of_answer(&answer);
             (answer, shape)
         }
@@ -71,9 +75,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (None, None, _) => anyhow::bail!("say what to explain: --test or --request"),
     };
     if args.json {
-        style::print(&format!("{}\n", serde_json::to_string_pretty(&answer)?))?;
+        style::print(&format!("{}\n", serde_json::to_string_pretty(&answer)?));
     } else {
-        style::print(&draw::draw(&answer, &shape))?;
+        style::print(&draw::draw(&answer, &shape));
     }
     Ok(ExitCode::SUCCESS)
 }

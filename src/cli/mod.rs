@@ -60,10 +60,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Signals(args) => signals::run(&args),
         Command::Test(args) => test::run(&args),
     };
-    match done {
+    match done.and_then(|code| style::all_was_said().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("{}error:{} {error:#}", style::BAD, style::PLAIN);
+            style::complain(format_args!("{}error:{} {error:#}", style::BAD, style::PLAIN));
             ExitCode::FAILURE
         }
     }

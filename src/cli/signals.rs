@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::client::{Server, block_on, connect, refused};
-use super::style;
+use super::style::{self, say};
 use crate::api::json::{of_wire, to_wire};
 use crate::proto::signal_service_client::SignalServiceClient;
 use crate::proto::{Entity, ForgetRequest, GetRequest, GetResponse, ReportRequest, ReportResponse};
@@ -83,14 +83,14 @@ fn set(args: &Set) -> anyhow::Result<ExitCode> {
         }),
     };
     let response = block_on(async {
-        let mut client = SignalServiceClient::new(connect(&args.of.server.server).await?);
+        let mut client = SignalServiceClient::new(connect(&args.of.server.reach()?).await?);
         let request = ReportRequest { reports: vec![report], sequence: 0 };
         let reported = client.report(request).await.map_err(|status| refused(&status))?;
         Ok(reported.into_inner())
     })?;
     let told = Told::of(&names, &response);
     if args.of.json {
-        anstream::println!("{}", serde_json::to_string_pretty(&told.json())?);
+        say!("{}", serde_json::to_string_pretty(&told.json())?);
     } else {
         told.show(&args.of.name());
     }
@@ -136,18 +136,16 @@ impl<'a> Told<'a> {
     fn show(&self, entity: &str) {
         let (good, bad, faint, plain) = (style::GOOD, style::BAD, style::FAINT, style::PLAIN);
         if !self.accepted.is_empty() {
-            anstream::println!("{good}accepted{plain}  {entity}: {}", self.accepted.join(", "));
+            say!("{good}accepted{plain}  {entity}: {}", self.accepted.join(", "));
         }
         if !self.ignored.is_empty() {
             let names = self.ignored.join(", ");
-            anstream::println!(
-                "{faint}ignored{plain}   {entity}: {names} (a later observation is known)"
-            );
+            say!("{faint}ignored{plain}   {entity}: {names} (a later observation is known)");
         }
         for (name, why) in &self.rejected {
             // Most reasons name their signal themselves.
             let name = if why.contains(name) { String::new() } else { format!("{name}: ") };
-            anstream::println!("{bad}rejected{plain}  {entity}: {name}{why}");
+            say!("{bad}rejected{plain}  {entity}: {name}{why}");
         }
     }
 
@@ -161,7 +159,7 @@ impl<'a> Told<'a> {
 
 fn get(of: &Of) -> anyhow::Result<ExitCode> {
     let known = block_on(async {
-        let mut client = SignalServiceClient::new(connect(&of.server.server).await?);
+        let mut client = SignalServiceClient::new(connect(&of.server.reach()?).await?);
         match client.get(GetRequest { entity: of.entity() }).await {
             Ok(response) => Ok(Some(response.into_inner())),
             Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
@@ -181,17 +179,17 @@ fn get(of: &Of) -> anyhow::Result<ExitCode> {
             })
             .collect();
         let all = json!({"entity": {"type": of.kind, "id": of.id}, "signals": signals});
-        anstream::println!("{}", serde_json::to_string_pretty(&all)?);
+        say!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(ExitCode::SUCCESS);
     }
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
     let now = jiff::Timestamp::now();
     let width = |of: fn(&Row) -> usize| rows.iter().map(of).max().unwrap_or(0).min(40);
     let (names, values) = (width(|r| r.0.len()), width(|r| style::value(&r.1).len()));
-    anstream::println!("{bold}{}{plain}", of.name());
+    say!("{bold}{}{plain}", of.name());
     for (name, value, at) in &rows {
         let (value, at) = (style::value(value), at.map(|at| observed(at, now)).unwrap_or_default());
-        anstream::println!("  {name:<names$}  {value:<values$}  {faint}{at}{plain}");
+        say!("  {name:<names$}  {value:<values$}  {faint}{at}{plain}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -219,16 +217,16 @@ fn observed(at: jiff::Timestamp, now: jiff::Timestamp) -> String {
 
 fn forget(of: &Of) -> anyhow::Result<ExitCode> {
     let found = block_on(async {
-        let mut client = SignalServiceClient::new(connect(&of.server.server).await?);
+        let mut client = SignalServiceClient::new(connect(&of.server.reach()?).await?);
         let answered = client.forget(ForgetRequest { entity: of.entity() }).await;
         Ok(answered.map_err(|status| refused(&status))?.into_inner().found)
     })?;
     if of.json {
-        anstream::println!("{}", json!({"found": found}));
+        say!("{}", json!({"found": found}));
     } else if found {
-        anstream::println!("forgotten: {}", of.name());
+        say!("forgotten: {}", of.name());
     } else {
-        anstream::println!("nothing was known of {}", of.name());
+        say!("nothing was known of {}", of.name());
     }
     Ok(ExitCode::SUCCESS)
 }

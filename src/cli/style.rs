@@ -1,7 +1,10 @@
 //! Colours and words for people. Streams take colours out where they can't be shown.
 
-use anstyle::{AnsiColor, Reset, Style};
+use std::fmt;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
 
+use anstyle::{AnsiColor, Reset, Style};
 use serde_json::Value as Json;
 
 use crate::model::{Decision, Seconds};
@@ -43,12 +46,50 @@ pub(super) fn value(value: &Json) -> String {
     }
 }
 
-/// Prints to standard output. A reader that has seen enough and went is no error.
-pub(super) fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
+/// What could not be said, for the first time.
+static UNSAID: OnceLock<io::Error> = OnceLock::new();
+
+/// Says a line on standard output. A reader that has seen enough and went is no
+/// error; any other is told in the end.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::style::line(format_args!($($words)*)) };
+}
+pub(super) use say;
+
+pub(super) fn line(text: fmt::Arguments<'_>) {
+    note(writeln!(anstream::stdout().lock(), "{text}"));
+}
+
+/// Prints to standard output, as [`say`] does.
+pub(super) fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Err(why),
+    note(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Says a line on standard error. Where nobody hears that, nobody can be told.
+pub(super) fn complain(text: fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
+}
+
+/// Whether whoever read our output has gone.
+pub(super) fn is_unheard() -> bool {
+    UNSAID.get().is_some_and(|why| why.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// # Errors
+/// Where output was lost that somebody waits for.
+pub(super) fn all_was_said() -> anyhow::Result<()> {
+    match UNSAID.get() {
+        Some(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            anyhow::bail!("standard output can't be written: {why}")
+        }
         _ => Ok(()),
+    }
+}
+
+fn note(said: io::Result<()>) {
+    if let Err(why) = said {
+        // Only the first one tells what happened.
+        let _ = UNSAID.set(why);
     }
 }

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
+use super::PolicyFolder;
 use super::check::{check, show};
-use super::{PolicyFolder, style};
+use super::style::{self, say};
 use crate::engine::Snapshot;
 use crate::policy::testing::{self, PolicyTest};
 
@@ -67,7 +68,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     anyhow::ensure!(passed + failed > 0, "there is no test to run");
     let style = if failed == 0 { style::GOOD } else { style::BAD };
-    anstream::println!("{style}{passed} passed, {failed} failed{}", style::PLAIN);
+    say!("{style}{passed} passed, {failed} failed{}", style::PLAIN);
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -77,7 +78,7 @@ fn policy_name<'s>(snapshot: &'s Snapshot, test: &PolicyTest) -> &'s str {
 
 fn tell(test: &PolicyTest, policy: &str, problem: &str) {
     let (line, _) = test.place.file.line_column(test.place.span.start);
-    anstream::println!(
+    say!(
         "{}failed{} {policy}: {} {}{}:{line}{}",
         style::BAD,
         style::PLAIN,
@@ -87,7 +88,7 @@ fn tell(test: &PolicyTest, policy: &str, problem: &str) {
         style::PLAIN,
     );
     for line in problem.lines() {
-        anstream::println!("    {line}");
+        say!("    {line}");
     }
 }
 

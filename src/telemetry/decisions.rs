@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::counters::{Counter, Histogram};
 use super::family::{Family, Point, Value, counts};
 use super::names;
+use super::tokens::TokenMetrics;
 use crate::engine::{DecidedBy, Outcome, Policy};
 use crate::model::{AGE_BOUNDS, Decision, SignalUse};
 
@@ -38,6 +39,7 @@ pub struct DecisionMetrics {
     /// Requests answered without a decision, by cause.
     pub refused: Refusals,
     pub refused_connections: RefusedConnections,
+    pub tokens: TokenMetrics,
 }
 
 /// Causes of an answer without a decision.
@@ -175,7 +177,7 @@ impl DecisionMetrics {
                 Point::new(labels, Value::Count(counter.read()))
             })
         });
-        vec![
+        let mut families = vec![
             Family::new(
                 names::DECISIONS,
                 all.iter().flat_map(|(policy, lasting)| lasting.decisions(policy)).collect(),
@@ -190,7 +192,9 @@ impl DecisionMetrics {
             each(names::SIGNAL_AGES, &|lasting| Value::of(&lasting.ages)),
             counts(names::REFUSED, "cause", &causes.map(|(cause, count)| (cause, count.read()))),
             counts(names::REFUSED_CONNECTIONS, "cause", &closed),
-        ]
+        ];
+        families.extend(self.tokens.families());
+        families
     }
 }
 

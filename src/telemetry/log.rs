@@ -11,6 +11,11 @@ use crate::config::{LogFormat, TelemetryConfig};
 pub fn init(config: &TelemetryConfig) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|why| format!("`telemetry.log`: {} is no log filter: {why}", config.log))?;
+    // What administrators do is noted unless the filter says so itself.
+    let filter = match "audit=info".parse() {
+        Ok(audit) if !config.log.contains("audit") => filter.add_directive(audit),
+        _ => filter,
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

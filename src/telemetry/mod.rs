@@ -11,6 +11,7 @@ mod names;
 mod otlp;
 mod process;
 mod registry;
+mod tokens;
 mod trace;
 
 pub use counters::{Counter, Histogram};
@@ -21,4 +22,5 @@ pub use log::init as init_log;
 #[cfg(feature = "otlp")]
 pub use otlp::Exporter;
 pub use registry::Metrics;
+pub use tokens::TokenMetrics;
 pub use trace::{Hex, Operation, Parent, Span, Traces};

@@ -71,6 +71,10 @@ pub(super) const REQUESTS_IN_FLIGHT: Name = gauge(
 );
 pub(super) const BODY_BYTES: Name =
     gauge("plimsoll_body_bytes_in_flight", "Bytes that the requests in flight hold");
+pub(super) const TOKENS_REFUSED: Name =
+    counter("plimsoll_tokens_refused", "Signed tokens that were not believed, by cause");
+pub(super) const KEY_FETCHES: Name =
+    counter("plimsoll_key_set_fetches", "Fetches of key sets by URL, by outcome");
 
 // Policies, lists and files.
 

@@ -148,6 +148,7 @@ async fn certificates_open_what_their_names_may() {
             may("feed.test", Permission::Report),
         ],
         tokens: None,
+        jwt: None,
         local: Vec::new(),
     });
     let app = App::start(&config).unwrap();

@@ -49,11 +49,15 @@ async fn a_bad_token_is_a_401_and_none_is_weighed() {
     let source = IdentitySource::Jwt { claim: "sub".to_owned() };
     config.identity = IdentityConfig([("user".to_owned(), vec![source])].into());
     config.jwt = Some(JwtConfig {
-        jwks,
+        jwks: jwks.to_str().unwrap().to_owned(),
+        ca: None,
+        refresh: "5m".to_owned(),
         issuer: "https://idp.test".to_owned(),
         audience: "shop".to_owned(),
         algorithms: vec![JwtAlgorithm::ES256],
         header: "authorization".to_owned(),
+        cookie: None,
+        claims: Vec::new(),
     });
     let app = App::start(&config).unwrap();
     let channel = plain(app.grpc_address().unwrap()).await;

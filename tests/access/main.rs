@@ -7,7 +7,14 @@
     reason = "helpers of tests are outside what the lints know as tests"
 )]
 
+mod audit;
 mod auth;
+#[path = "../support/idp.rs"]
+mod idp;
 mod jwt;
+#[path = "../support/mod.rs"]
+mod processes;
+mod provider;
 mod support;
 mod tls;
+mod tokens;

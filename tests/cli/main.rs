@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in helpers too")]
 
 mod bench;
+mod closed_pipe;
 mod demo;
 mod explain;
 mod folder;
+mod reach;
 mod server;
 mod signals;
 

@@ -14,7 +14,26 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it. It has loaded its policies once it tells where it listens.
     pub(crate) fn start(policies: &Path) -> Self {
-        let mut process = plimsoll(&["serve", "--policies", policies.to_str().unwrap()])
+        Self::configured(policies, None)
+    }
+
+    /// As [`start`](Self::start), with a configuration file.
+    pub(crate) fn configured(policies: &Path, config: Option<&Path>) -> Self {
+        let mut command = plimsoll(&["serve", "--policies", policies.to_str().unwrap()]);
+        if let Some(config) = config {
+            command.arg("--config").arg(config);
+        }
+        Self::run(&mut command)
+    }
+
+    /// With what a client would show to another server in its environment.
+    pub(crate) fn with_token(policies: &Path) -> Self {
+        let mut command = plimsoll(&["serve", "--policies", policies.to_str().unwrap()]);
+        Self::run(command.env("PLIMSOLL_TOKEN", "secret"))
+    }
+
+    fn run(command: &mut std::process::Command) -> Self {
+        let mut process = command
             .env("PLIMSOLL_LISTEN__GRPC", "127.0.0.1:0")
             .env("PLIMSOLL_LISTEN__HTTP", "127.0.0.1:0")
             .env("PLIMSOLL_DEFAULT_POLICY", "door")

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use plimsoll::api::ext_authz::{CheckService, Checker, Front};
 use plimsoll::api::grpc_routes;
 use plimsoll::api::health::{Readiness, Stage};
+use plimsoll::api::identity::PassedOn;
 use plimsoll::api::pdp::{Pdp, Published};
 use plimsoll::api::transport::{Listen, Listeners, Options, Server};
 use plimsoll::model::Vocabulary;
@@ -136,7 +137,7 @@ impl House {
     /// A server without policies.
     pub fn empty() -> Self {
         let (pdp, readiness) = (pdp(), Readiness::new());
-        let routes = grpc_routes(&pdp, &readiness).unwrap();
+        let routes = grpc_routes(&pdp, &readiness, PassedOn::default()).unwrap();
         let front = Front::new(CheckService::new(Arc::new(Nobody), 1024), routes);
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let options = Options { workers: 1, ..Options::default() };

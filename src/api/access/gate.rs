@@ -8,8 +8,10 @@ use std::time::Instant;
 use http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 
+use super::signed::SignedCaller;
 use super::tokens::Tokens;
 use super::{Access, Need, Permissions, Refusal};
+use crate::api::jwt::{TokenRefusal, Verified};
 use crate::api::transport::Peer;
 
 /// Where a token may stand that is not to be mistaken for an end user's.
@@ -106,10 +108,17 @@ pub(in crate::api) struct Gate {
 #[derive(Clone)]
 struct Proven {
     token: Box<[u8]>,
-    /// Of which reading of the file this is true.
-    tokens: Arc<Tokens>,
+    by: Proof,
     name: Arc<str>,
     permissions: Permissions,
+}
+
+/// What makes a token known, as long as that holds.
+#[derive(Clone)]
+enum Proof {
+    /// Of which reading of the file it is true.
+    File(Arc<Tokens>),
+    Signature(Arc<Verified<SignedCaller>>),
 }
 
 impl fmt::Debug for Proven {
@@ -157,29 +166,19 @@ impl Gate {
                 None => Refusal::Unproven(need),
             });
         };
-        let access = Arc::clone(&self.access);
-        let Some(tokens) = &access.tokens else { return Err(Refusal::UnknownToken(need)) };
-        let tokens = tokens.now();
         let again = self.proven.as_ref().is_some_and(|proven| {
-            Arc::ptr_eq(&proven.tokens, &tokens) && bool::from(proven.token.ct_eq(token))
+            self.access.holds(&proven.by) && bool::from(proven.token.ct_eq(token))
         });
         if !again {
             let now = Instant::now();
-            if access.failures.is_limited(self.address, now) {
+            if self.access.failures.is_limited(self.address, now) {
                 return Err(Refusal::Limited);
             }
-            let Some(known) =
-                Some(token).filter(|t| t.len() <= MAX_TOKEN).and_then(|t| tokens.find(t))
-            else {
-                access.failures.failed(self.address, now);
-                return Err(Refusal::UnknownToken(need));
-            };
-            self.proven = Some(Proven {
-                token: token.into(),
-                tokens: Arc::clone(&tokens),
-                name: Arc::clone(&known.name),
-                permissions: known.permissions,
-            });
+            let proven = self.access.prove(token, need);
+            if proven.as_ref().is_err_and(Refusal::is_a_guess) {
+                self.access.failures.failed(self.address, now);
+            }
+            self.proven = Some(proven?);
         }
         let Some(proven) = &self.proven else { return Err(Refusal::UnknownToken(need)) };
         if !proven.permissions.and(self.by_connection).satisfy(need) {
@@ -196,6 +195,47 @@ impl Gate {
     fn caller(&self) -> Caller {
         let token = self.proven.as_ref().filter(|_| self.by_token).map(|p| Arc::clone(&p.name));
         Caller { name: token.or_else(|| self.name.clone()), address: self.address }
+    }
+}
+
+impl Access {
+    /// What a token proves.
+    fn prove(&self, token: &[u8], need: Need) -> Result<Proven, Refusal> {
+        let proven = |by, name: &Arc<str>, permissions| Proven {
+            token: token.into(),
+            by,
+            name: Arc::clone(name),
+            permissions,
+        };
+        if let Some(tokens) = &self.tokens
+            && token.len() <= MAX_TOKEN
+        {
+            let tokens = Arc::clone(&tokens.now());
+            if let Some(known) = tokens.find(token) {
+                let by = Proof::File(Arc::clone(&tokens));
+                return Ok(proven(by, &known.name, known.permissions));
+            }
+        }
+        let unknown = Refusal::UnknownToken(need);
+        let Some(signed) = &self.signed else { return Err(unknown) };
+        let verified = signed.verify(token).map_err(|why| match why {
+            // Most likely one of the file's, and wrong.
+            TokenRefusal::Malformed if self.tokens.is_some() => unknown,
+            why => Refusal::Unverified(need, why),
+        })?;
+        let (name, permissions) = (Arc::clone(&verified.kept.name), verified.kept.permissions);
+        Ok(proven(Proof::Signature(verified), &name, permissions))
+    }
+
+    fn holds(&self, proof: &Proof) -> bool {
+        match proof {
+            Proof::File(tokens) => {
+                self.tokens.as_ref().is_some_and(|now| Arc::ptr_eq(tokens, &now.now()))
+            }
+            Proof::Signature(verified) => {
+                self.signed.as_ref().is_some_and(|signed| signed.holds(verified))
+            }
+        }
     }
 }
 

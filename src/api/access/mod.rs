@@ -4,8 +4,10 @@
 //! What the connection itself proves is settled once for all that comes over it:
 //! a check on it costs one test of a bit.
 
+mod audit;
 mod gate;
 mod needs;
+mod signed;
 mod throttle;
 mod tokens;
 
@@ -14,14 +16,17 @@ use std::sync::Arc;
 
 use tonic::Status;
 
+use super::jwt::TokenRefusal;
 use super::renewed::{Renew, Renewed, read_file};
 use super::transport::Peer;
 use crate::config::{AuthConfig, Permission};
 use crate::telemetry::DecisionMetrics;
 
+pub(super) use audit::audit;
 pub(super) use gate::{Caller, Door};
 pub(super) use needs::{DECIDE, grpc_need, http_need, takes_own_token};
 
+use signed::Signed;
 use throttle::Throttle;
 use tokens::Tokens;
 
@@ -87,6 +92,11 @@ const fn name(permission: Permission) -> &'static str {
     }
 }
 
+fn named(word: &str) -> Option<Permission> {
+    use Permission::{Admin, Decide, Report, Review};
+    [Decide, Report, Review, Admin].into_iter().find(|one| name(*one) == word)
+}
+
 /// Why a caller is turned away.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -97,6 +107,8 @@ pub(super) enum Refusal {
     Unproven(Need),
     #[error("this needs {0}, and the token is not known")]
     UnknownToken(Need),
+    #[error("this needs {0}, and {why}", why = .1.text())]
+    Unverified(Need, TokenRefusal),
     #[error("this needs {need}, which `{who}` does not have")]
     Denied { who: Arc<str>, need: Need },
     #[error("too many unknown tokens came from this address: try again in a minute")]
@@ -107,16 +119,27 @@ impl Refusal {
     pub(super) fn status(&self) -> Status {
         let text = self.to_string();
         match self {
-            Refusal::Unproven(_) | Refusal::UnknownToken(_) => Status::unauthenticated(text),
+            Refusal::Unproven(_) | Refusal::UnknownToken(_) | Refusal::Unverified(..) => {
+                Status::unauthenticated(text)
+            }
             Refusal::Denied { .. } => Status::permission_denied(text),
             Refusal::Limited => Status::resource_exhausted(text),
         }
     }
 
+    /// Whether it counts towards what an address may try. Keys that are not known may
+    /// be ours to fetch yet: a provider that rotates them must not lock callers out.
+    const fn is_a_guess(&self) -> bool {
+        use TokenRefusal::{NoKeys, UnknownKey};
+        !matches!(self, Refusal::Unverified(_, NoKeys | UnknownKey))
+    }
+
     fn count(&self, metrics: &DecisionMetrics) {
         let refused = &metrics.refused;
         let counter = match self {
-            Refusal::Unproven(_) | Refusal::UnknownToken(_) => &refused.unauthenticated,
+            Refusal::Unproven(_) | Refusal::UnknownToken(_) | Refusal::Unverified(..) => {
+                &refused.unauthenticated
+            }
             Refusal::Denied { .. } => &refused.permission_denied,
             Refusal::Limited => &refused.rate_limited,
         };
@@ -129,6 +152,7 @@ impl Refusal {
 pub struct Access {
     callers: Vec<(Name, Permissions)>,
     tokens: Option<Renewed<Tokens>>,
+    signed: Option<Signed>,
     local: Permissions,
     failures: Throttle,
     metrics: Arc<DecisionMetrics>,
@@ -162,7 +186,7 @@ impl Name {
 
 impl Access {
     /// # Errors
-    /// When the token file can't be read.
+    /// When the token file or the file of keys can't be read.
     pub fn new(config: &AuthConfig, metrics: Arc<DecisionMetrics>) -> Result<Self, String> {
         let tokens = config.tokens.clone().map(|path| {
             Renewed::new("auth.tokens", vec![path.clone()], move || {
@@ -171,12 +195,14 @@ impl Access {
                 Tokens::parse(&text).map_err(wrong)
             })
         });
+        let signed = config.jwt.as_ref().map(|jwt| Signed::new(jwt, Arc::clone(&metrics)));
         let callers = config.callers.iter();
         Ok(Access {
             callers: callers
                 .map(|c| (Name::parse(&c.name), Permissions::of(&c.permissions)))
                 .collect(),
             tokens: tokens.transpose()?,
+            signed: signed.transpose()?,
             local: Permissions::of(&config.local),
             failures: Throttle::default(),
             metrics,
@@ -184,8 +210,9 @@ impl Access {
     }
 
     /// For the one thread that looks after files.
-    pub fn renew(&self) -> Option<&dyn Renew> {
-        self.tokens.as_ref().map(|tokens| tokens as &dyn Renew)
+    pub fn renew(&self) -> impl Iterator<Item = &dyn Renew> {
+        let tokens = self.tokens.iter().map(|tokens| tokens as &dyn Renew);
+        tokens.chain(self.signed.iter().map(Signed::renew))
     }
 
     /// What the connection alone allows, and as whom.

@@ -4,6 +4,7 @@ use http::HeaderMap;
 
 use super::gate::{Caller, Door};
 use super::{Access, Need, Refusal, grpc_need, http_need};
+use crate::api::renewed::Renew;
 use crate::api::transport::Peer;
 use crate::config::Permission::{Admin, Decide, Report, Review};
 use crate::config::{AuthConfig, CallerConfig};
@@ -36,6 +37,7 @@ fn house() -> House {
             caller("Console.Test", &[Review]),
         ],
         tokens: Some(path),
+        jwt: None,
         local: vec![Decide],
     };
     let metrics = Arc::new(DecisionMetrics::default());
@@ -137,15 +139,15 @@ fn a_token_that_is_taken_back_ends_on_open_connections() {
     assert_eq!(door.admit(need, &secret, true), Ok(()));
     std::fs::write(house.folder.path().join("tokens"), "# none\n").unwrap();
     let look = || {
-        house.access.renew().unwrap().look();
-        house.access.renew().unwrap().look();
+        house.access.renew().for_each(Renew::look);
+        house.access.renew().for_each(Renew::look);
     };
     look();
     assert!(door.admit(need, &secret, true).is_err());
     // A broken file takes nothing back and gives nothing.
     std::fs::write(house.folder.path().join("tokens"), "edge secret decide\n").unwrap();
     look();
-    assert!(house.access.renew().unwrap().state().error.is_some());
+    assert!(house.access.renew().next().unwrap().state().error.is_some());
     assert!(door.admit(need, &secret, true).is_err());
 }
 

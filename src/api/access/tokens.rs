@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
-use super::Permissions;
+use super::{Permissions, named};
 use crate::config::Permission;
 
 type Hash = [u8; 32];
@@ -69,13 +69,7 @@ fn token(line: &str) -> Result<Token, String> {
 }
 
 fn permission(word: &str) -> Result<Permission, String> {
-    match word {
-        "decide" => Ok(Permission::Decide),
-        "report" => Ok(Permission::Report),
-        "review" => Ok(Permission::Review),
-        "admin" => Ok(Permission::Admin),
-        _ => Err(format!("`{word}` is none of decide, report, review, admin")),
-    }
+    named(word).ok_or_else(|| format!("`{word}` is none of decide, report, review, admin"))
 }
 
 fn unhex(text: &str) -> Option<Hash> {

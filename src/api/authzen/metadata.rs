@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::{AuthZen, EVALUATION, EVALUATIONS};
+use super::{AuthZen, EVALUATION, EVALUATIONS, METADATA};
 use crate::api::http::Problem;
 
 #[derive(Serialize)]
@@ -23,6 +23,12 @@ pub(super) async fn metadata(
     State(own): State<Arc<AuthZen>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let asked = request.uri().path().strip_prefix(METADATA).unwrap_or_default();
+    let path = own.public_url.as_deref().map_or("", path_of);
+    if asked.trim_end_matches('/') != path {
+        let place = format!("the metadata of this decision point is at {METADATA}{path}");
+        return Err(Problem::new(StatusCode::NOT_FOUND, place));
+    }
     let base = match &own.public_url {
         Some(url) => url.clone(),
         None => asked_under(&request).ok_or_else(|| {
@@ -36,6 +42,12 @@ pub(super) async fn metadata(
     };
     // What one caller's `host` says must not be told to another from a cache.
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(metadata)).into_response())
+}
+
+/// What follows the host of a URL without query.
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()
 }
 
 /// The base of the URL that the request came to.

@@ -81,6 +81,7 @@ where
             };
         }
         if let Err(refusal) = self.door.admit(grpc_need(path), request.headers(), true) {
+            self.door.audit(path, &refusal);
             return refused(&refusal);
         }
         request.extensions_mut().insert(self.door.caller());

@@ -65,9 +65,20 @@ fn denied(answer: &Answer, id: DecisionId, accept: Option<&str>) -> Response {
 
 /// Denies what was not decided.
 pub(super) fn refusal(why: &str, accept: Option<&str>) -> Response {
+    refuse(403, why, accept)
+}
+
+/// Denies a token that can't be verified (RFC 6750, section 3.1).
+pub(super) fn bad_token(why: &str, accept: Option<&str>) -> Response {
+    let mut response = refuse(401, why, accept);
+    set(&mut response, header::WWW_AUTHENTICATE.as_str(), "Bearer error=\"invalid_token\"");
+    response
+}
+
+fn refuse(status: u16, why: &str, accept: Option<&str>) -> Response {
     let reasons = [why.to_owned()];
     let problem = Problem {
-        status: 403,
+        status,
         decision: Decision::Deny,
         id: None,
         reasons: &reasons,

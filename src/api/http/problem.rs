@@ -38,7 +38,7 @@ impl Problem {
 pub(super) fn refused(refusal: &Refusal) -> Response {
     let (status, name, value) = match refusal {
         Refusal::Unproven(_) => (StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, "Bearer"),
-        Refusal::UnknownToken(_) => {
+        Refusal::UnknownToken(_) | Refusal::Unverified(..) => {
             let challenge = "Bearer error=\"invalid_token\"";
             (StatusCode::UNAUTHORIZED, header::WWW_AUTHENTICATE, challenge)
         }

@@ -241,6 +241,7 @@ impl Service<Request<Incoming>> for Guarded {
         let mut door = self.door.lock();
         if let Err(refusal) = door.admit(http_need(path), request.headers(), takes_own_token(path))
         {
+            door.audit(path, &refusal);
             return refused(problem::refused(&refusal));
         }
         let caller = door.caller();

@@ -4,7 +4,7 @@ use bumpalo::Bump;
 
 use super::{Evidence, Identified, Identity, Malformed};
 use crate::api::ext_authz::{CheckRequest, Header, HttpAttributes, Peer};
-use crate::config::{IdentityConfig, IdentitySource};
+use crate::config::{CertificateField, IdentityConfig, IdentitySource};
 use crate::model::Vocabulary;
 
 const fn header(name: &'static str, value: &'static str) -> Header<'static> {
@@ -93,6 +93,35 @@ fn forwarded_addresses_count_from_the_trusted_end() {
         let found = id_of("address", &sources, &check(&headers), &arena).map_err(|_| ());
         assert_eq!(found, expected, "{value}");
     }
+}
+
+#[test]
+fn certificates_count_from_the_trusted_end() {
+    let arena = Bump::new();
+    let source = |trusted_hops| IdentitySource::ForwardedClientCert {
+        trusted_hops,
+        field: CertificateField::Uri,
+    };
+    let list = "By=spiffe://x/edge;URI=spiffe://x/outer,By=spiffe://x/app;URI=spiffe://x/inner";
+    for (value, hops, expected) in [
+        (list, 1, Ok(Some("spiffe://x/inner"))),
+        (list, 2, Ok(Some("spiffe://x/outer"))),
+        (list, 3, Err(())),
+        ("By=spiffe://x/edge;Hash=1", 1, Ok(None)),
+        ("URI=", 1, Ok(None)),
+        ("spiffe://x/inner", 1, Err(())),
+    ] {
+        // Several lines are one list.
+        for repeated in [false, true] {
+            let name = "x-forwarded-client-cert";
+            let headers = [Header { name, value: value.as_bytes(), repeated }];
+            let found = id_of("user", &[source(hops)], &check(&headers), &arena).map_err(|_| ());
+            assert_eq!(found, expected, "{value}");
+        }
+    }
+    // Where it is absent, the next source counts.
+    let sources = [source(1), IdentitySource::Principal {}];
+    assert_eq!(id_of("user", &sources, &check(&[]), &arena), Ok(Some("spiffe://x/web")));
 }
 
 #[test]

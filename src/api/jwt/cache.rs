@@ -13,16 +13,12 @@ const MAX_SHARD: usize = 1024;
 
 type Hash = [u8; 32];
 
-/// A claim as text, that it is not there, or why it can't be an id.
-pub(super) type Claim = Result<Option<Box<str>>, &'static str>;
+type Shard<T> = Mutex<HashMap<Hash, Arc<Verified<T>>>>;
 
-type Shard = Mutex<HashMap<Hash, Arc<Verified>>>;
-
-/// What is kept of a token.
+/// A token that was verified, with what is kept of it.
 #[derive(Debug)]
-pub(super) struct Verified {
-    /// In the order of the configured claims.
-    pub(super) claims: Box<[Claim]>,
+pub struct Verified<T> {
+    pub kept: T,
     /// Seconds since 1970.
     pub(super) until: u64,
     /// Of the keys that verified it.
@@ -30,24 +26,24 @@ pub(super) struct Verified {
 }
 
 #[derive(Debug)]
-pub(super) struct Cache(Box<[Shard]>);
+pub(super) struct Cache<T>(Box<[Shard<T>]>);
 
-impl Default for Cache {
+impl<T> Default for Cache<T> {
     fn default() -> Self {
         Cache((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 }
 
-impl Cache {
-    fn shard(&self, hash: &Hash) -> Option<&Shard> {
+impl<T> Cache<T> {
+    fn shard(&self, hash: &Hash) -> Option<&Shard<T>> {
         self.0.get(usize::from(hash[0]) % SHARDS)
     }
 
-    pub(super) fn find(&self, hash: &Hash) -> Option<Arc<Verified>> {
+    pub(super) fn find(&self, hash: &Hash) -> Option<Arc<Verified<T>>> {
         self.shard(hash)?.lock().get(hash).cloned()
     }
 
-    pub(super) fn keep(&self, hash: Hash, verified: Arc<Verified>, now: u64) {
+    pub(super) fn keep(&self, hash: Hash, verified: Arc<Verified<T>>, now: u64) {
         let Some(shard) = self.shard(&hash) else { return };
         let mut shard = shard.lock();
         if shard.len() >= MAX_SHARD {
@@ -75,8 +71,7 @@ mod tests {
         let keep = |n: u32, until| {
             let mut hash = [0; 32];
             hash[1..5].copy_from_slice(&n.to_be_bytes());
-            let claims = Box::new([]);
-            cache.keep(hash, Arc::new(Verified { claims, until, generation: 1 }), 10);
+            cache.keep(hash, Arc::new(Verified { kept: (), until, generation: 1 }), 10);
             hash
         };
         for n in 0..MAX_SHARD as u32 {

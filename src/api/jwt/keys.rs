@@ -2,14 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
-use super::LEEWAY;
-use crate::config::{JwtAlgorithm, JwtConfig};
+use super::refusal::TokenRefusal;
+use super::verifier::LEEWAY;
+use crate::config::{JwtAlgorithm, TokenTrust};
 
 #[derive(Debug)]
 pub(super) struct Keys {
@@ -27,18 +27,18 @@ pub(super) struct Key {
 }
 
 impl Keys {
-    pub(super) fn parse(text: &[u8], config: &JwtConfig) -> Result<Self, String> {
-        static GENERATION: AtomicU64 = AtomicU64::new(0);
+    pub(super) fn parse(text: &[u8], trust: &TokenTrust) -> Result<Self, String> {
+        static GENERATION: AtomicU64 = AtomicU64::new(1);
         let set: JwkSet = serde_json::from_slice(text).map_err(|why| why.to_string())?;
         let mut keys = Vec::new();
         for jwk in &set.keys {
             // Keys for other uses, and secrets, which would let readers of the set sign.
-            let Some(algorithm) = algorithm(jwk).filter(|a| takes(config, *a)) else { continue };
+            let Some(algorithm) = algorithm(jwk).filter(|a| takes(trust, *a)) else { continue };
             let decoding = DecodingKey::from_jwk(jwk).map_err(|why| why.to_string())?;
             let mut validation = Validation::new(algorithm);
             validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-            validation.set_issuer(&[&config.issuer]);
-            validation.set_audience(&[&config.audience]);
+            validation.set_issuer(&[&trust.issuer]);
+            validation.set_audience(&[&trust.audience]);
             validation.validate_nbf = true;
             validation.leeway = LEEWAY;
             keys.push(Key { id: jwk.common.key_id.clone(), algorithm, decoding, validation });
@@ -49,14 +49,32 @@ impl Keys {
         Ok(Keys { generation: GENERATION.fetch_add(1, Relaxed), keys })
     }
 
+    /// Those that there are before a set was had.
+    pub(super) fn none() -> Self {
+        Keys { generation: 0, keys: Vec::new() }
+    }
+
     /// A token that names no key is taken only where there is one key.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
+    pub(super) fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<&Key, TokenRefusal> {
+        if self.keys.is_empty() {
+            return Err(TokenRefusal::NoKeys);
+        }
         let only = self.keys.len() == 1;
-        let named = |key: &&Key| match id {
+        let mut named = self.keys.iter().filter(|key| match id {
             Some(id) => key.id.as_deref() == Some(id),
             None => only,
-        };
-        self.keys.iter().filter(named).find(|key| key.algorithm == algorithm)
+        });
+        let mut known = false;
+        let found = named.find(|key| {
+            known = true;
+            key.algorithm == algorithm
+        });
+        // A key of that name, for another algorithm: no newer set would help.
+        found.ok_or(if known { TokenRefusal::Algorithm } else { TokenRefusal::UnknownKey })
     }
 }
 
@@ -78,8 +96,8 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     jwk.common.key_algorithm.is_none_or(|it| it == named).then_some(of)
 }
 
-fn takes(config: &JwtConfig, algorithm: Algorithm) -> bool {
-    config.algorithms.iter().any(|one| {
+fn takes(trust: &TokenTrust, algorithm: Algorithm) -> bool {
+    trust.algorithms.iter().any(|one| {
         algorithm
             == match one {
                 JwtAlgorithm::RS256 => Algorithm::RS256,
@@ -87,16 +105,4 @@ fn takes(config: &JwtConfig, algorithm: Algorithm) -> bool {
                 JwtAlgorithm::EdDSA => Algorithm::EdDSA,
             }
     })
-}
-
-/// What the person concerned may read.
-pub(super) fn explain(why: &Error) -> &'static str {
-    match why.kind() {
-        ErrorKind::ExpiredSignature => "the token has expired",
-        ErrorKind::ImmatureSignature => "the token is not valid yet",
-        ErrorKind::InvalidIssuer => "the token is not of the issuer that is trusted",
-        ErrorKind::InvalidAudience => "the token is for somebody else",
-        ErrorKind::MissingRequiredClaim(_) => "the token lacks `exp`, `iss` or `aud`",
-        _ => "the token can't be verified",
-    }
 }

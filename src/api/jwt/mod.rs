@@ -1,50 +1,61 @@
 //! Tokens of end users, verified here.
 //!
-//! A token that is there and can't be verified ends the request: who garbles a
-//! token must not become nobody by it. Nothing that the token says chooses how it
-//! is verified: each key has one algorithm, and the configuration says which are
-//! taken.
+//! A token that is there and can't be verified ends a proxy's request: who garbles
+//! a token must not become nobody by it. Where no keys were had yet, a token says
+//! nothing.
 
 mod cache;
+mod fetch;
 mod keys;
+mod refusal;
+mod remote;
+mod verifier;
 
 use std::sync::Arc;
 
 use bumpalo::Bump;
-use jsonwebtoken::{decode, decode_header};
 use serde_json::{Map, Value as Json};
-use sha2::{Digest as _, Sha256};
 
-use super::renewed::{Renew, Renewed, read_file};
+use super::renewed::Renew;
 use crate::config::{IdentityConfig, IdentitySource, JwtConfig};
-use crate::model::Timestamp;
 use crate::signals::MAX_ID;
-use cache::{Cache, Claim, Verified};
-use keys::Keys;
+use crate::telemetry::DecisionMetrics;
 
-/// No key set is longer (bytes).
-const MAX_FILE: u64 = 1024 * 1024;
+pub use cache::Verified;
+pub use refusal::TokenRefusal;
+pub use verifier::Verifier;
 
-/// A longer token is not looked at (bytes).
-const MAX_TOKEN: usize = 16 * 1024;
-
-/// How far clocks may be apart (seconds).
-const LEEWAY: u64 = 30;
-
-/// Verifies tokens.
+/// Verifies tokens of end users.
 #[derive(Debug)]
 pub struct Jwt {
     header: String,
-    keys: Renewed<Keys>,
-    /// The claims that any source asks for: all that is kept of a token.
-    claims: Vec<String>,
-    cache: Cache,
+    cookie: Option<String>,
+    /// The claims that any source asks for.
+    claims: Arc<[String]>,
+    verifier: Verifier<Kept>,
+}
+
+/// A claim as text, that it is not there, or why it can't be an id.
+type Claim = Result<Option<Box<str>>, &'static str>;
+
+/// All that is kept of a token.
+#[derive(Debug)]
+pub struct Kept {
+    /// In the order of the sources' claims.
+    ids: Box<[Claim]>,
+    /// Those of `jwt.claims` that it has.
+    pub(super) properties: Map<String, Json>,
 }
 
 impl Jwt {
     /// # Errors
-    /// When the key set can't be read, or has no key of the algorithms that are taken.
-    pub fn new(config: &JwtConfig, identity: &IdentityConfig) -> Result<Self, String> {
+    /// When the file of keys can't be read, or has none of the algorithms that are
+    /// taken.
+    pub fn new(
+        config: &JwtConfig,
+        identity: &IdentityConfig,
+        metrics: Arc<DecisionMetrics>,
+    ) -> Result<Self, String> {
         let mut claims: Vec<String> = Vec::new();
         for source in identity.0.values().flatten() {
             if let IdentitySource::Jwt { claim } = source
@@ -53,19 +64,26 @@ impl Jwt {
                 claims.push(claim.clone());
             }
         }
-        let header = config.header.to_ascii_lowercase();
-        let config = config.clone();
-        let keys = Renewed::new("jwt.jwks", vec![config.jwks.clone()], move || {
-            let text = read_file(&config.jwks, MAX_FILE)?;
-            let wrong = |why| format!("`{}`: {why}", config.jwks.display());
-            Keys::parse(&text, &config).map_err(wrong)
-        })?;
-        Ok(Jwt { header, keys, claims, cache: Cache::default() })
+        let claims: Arc<[String]> = claims.into();
+        let (ids, properties) = (Arc::clone(&claims), config.claims.clone());
+        let keep = move |claims: &Map<String, Json>| Kept {
+            ids: ids.iter().map(|name| text(claims.get(name))).collect(),
+            properties: properties
+                .iter()
+                .filter_map(|name| Some((name.clone(), claims.get(name)?.clone())))
+                .collect(),
+        };
+        Ok(Jwt {
+            header: config.header.to_ascii_lowercase(),
+            cookie: config.cookie.clone(),
+            claims,
+            verifier: Verifier::new(config.trust()?, metrics, keep)?,
+        })
     }
 
     /// For the one thread that looks after files.
     pub fn renew(&self) -> &dyn Renew {
-        &self.keys
+        self.verifier.renew()
     }
 
     /// The header that the token is in, in lower case.
@@ -73,69 +91,63 @@ impl Jwt {
         &self.header
     }
 
-    /// A claim of the token in a header's value; nothing where there is no token
-    /// or the token doesn't have the claim.
+    /// The cookie that it is in where the header has none.
+    pub(super) fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
+    }
+
+    /// A claim of a token; nothing where the token doesn't have it, or where there
+    /// are no keys yet.
     ///
     /// # Errors
-    /// Where there is a token that can't be verified.
+    /// Where the token can't be verified, or the claim be no id.
     pub(super) fn claim<'r>(
         &self,
-        value: &str,
+        token: &str,
         claim: &str,
         arena: &'r Bump,
     ) -> Result<Option<&'r str>, &'static str> {
-        let Some(token) = self.token(value) else { return Ok(None) };
-        let verified = self.verify(token)?;
+        let verified = match self.verifier.verify(token) {
+            Ok(verified) => verified,
+            Err(TokenRefusal::NoKeys) => return Ok(None),
+            Err(why) => return Err(why.text()),
+        };
+        let id = self.id(&verified.kept, claim)?;
+        Ok(id.map(|id| &*arena.alloc_str(id)))
+    }
+
+    /// # Errors
+    /// Where the token can't be verified.
+    pub(super) fn verify(&self, token: &str) -> Result<Arc<Verified<Kept>>, TokenRefusal> {
+        self.verifier.verify(token)
+    }
+
+    /// What a claim of a verified token names.
+    ///
+    /// # Errors
+    /// Where it can be no id.
+    pub(super) fn id<'k>(
+        &self,
+        kept: &'k Kept,
+        claim: &str,
+    ) -> Result<Option<&'k str>, &'static str> {
         let at = self.claims.iter().position(|name| name == claim);
-        match at.and_then(|at| verified.claims.get(at)) {
-            Some(Ok(Some(text))) => Ok(Some(arena.alloc_str(text))),
+        match at.and_then(|at| kept.ids.get(at)) {
+            Some(Ok(id)) => Ok(id.as_deref()),
             Some(Err(why)) => Err(why),
-            Some(Ok(None)) | None => Ok(None),
+            None => Ok(None),
         }
     }
 
-    /// In `authorization` other schemes may stand, which are no tokens of ours.
-    fn token<'v>(&self, value: &'v str) -> Option<&'v str> {
+    /// The token in the header's value. In `authorization` other schemes may stand,
+    /// which are no tokens of ours.
+    pub(super) fn token<'v>(&self, value: &'v str) -> Option<&'v str> {
         let value = value.trim();
         let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
         if scheme.eq_ignore_ascii_case("bearer") {
             return Some(rest.trim());
         }
         (self.header != "authorization" && !value.is_empty()).then_some(value)
-    }
-
-    fn verify(&self, token: &str) -> Result<Arc<Verified>, &'static str> {
-        if token.len() > MAX_TOKEN {
-            return Err("the token is too long");
-        }
-        let hash = Sha256::digest(token.as_bytes()).into();
-        let (keys, now) = (self.keys.now(), seconds_now());
-        // A key that is no longer in the set has verified nothing.
-        let is_good = |v: &Verified| v.generation == keys.generation && now <= v.until;
-        if let Some(verified) = self.cache.find(&hash).filter(|v| is_good(v)) {
-            return Ok(verified);
-        }
-        let header = decode_header(token).map_err(|_| "the token is malformed")?;
-        if header.crit.is_some() {
-            return Err("the token demands an extension");
-        }
-        let key = keys.find(header.kid.as_deref(), header.alg);
-        let key = key.ok_or("no key is known that verifies the token")?;
-        let claims = decode::<Map<String, Json>>(token, &key.decoding, &key.validation)
-            .map_err(|why| keys::explain(&why))?
-            .claims;
-        // RFC 7519 has one issuer; a list with ours in it is nobody's.
-        if !claims.get("iss").is_some_and(Json::is_string) {
-            return Err("the token is not of the issuer that is trusted");
-        }
-        let until = claims.get("exp").and_then(Json::as_f64).unwrap_or_default() as u64;
-        let verified = Arc::new(Verified {
-            claims: self.claims.iter().map(|name| text(claims.get(name))).collect(),
-            until: until.saturating_add(LEEWAY),
-            generation: keys.generation,
-        });
-        self.cache.keep(hash, Arc::clone(&verified), now);
-        Ok(verified)
     }
 }
 
@@ -147,10 +159,6 @@ fn text(claim: Option<&Json>) -> Claim {
         Some(Json::Number(number)) => Ok(Some(number.to_string().into())),
         Some(_) => Err("the claim is neither a string nor a number"),
     }
-}
-
-fn seconds_now() -> u64 {
-    u64::try_from(Timestamp::now().millis() / 1000).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,8 +4,12 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use rcgen::{KeyPair, SigningKey as _};
 use serde_json::{Value as Json, json};
 
-use super::{Jwt, seconds_now};
+use std::sync::Arc;
+
+use super::Jwt;
+use super::verifier::{MAX_TOKEN, seconds_now};
 use crate::config::{IdentityConfig, IdentitySource, JwtAlgorithm, JwtConfig};
+use crate::telemetry::DecisionMetrics;
 
 struct Signer {
     id: &'static str,
@@ -78,24 +82,31 @@ fn with(name: &str, value: Json) -> Json {
 struct House {
     folder: tempfile::TempDir,
     jwt: Jwt,
+    metrics: Arc<DecisionMetrics>,
 }
 
 fn house(keys: &[&Signer], algorithms: &[JwtAlgorithm]) -> House {
     let folder = tempfile::tempdir().unwrap();
     write(&folder, keys);
     let config = JwtConfig {
-        jwks: folder.path().join("jwks.json"),
+        jwks: folder.path().join("jwks.json").to_str().unwrap().to_owned(),
+        ca: None,
+        refresh: "5m".to_owned(),
         issuer: "https://idp.test".to_owned(),
         audience: "shop".to_owned(),
         algorithms: algorithms.to_vec(),
         header: "authorization".to_owned(),
+        cookie: None,
+        claims: Vec::new(),
     };
     let source = |claim: &str| IdentitySource::Jwt { claim: claim.to_owned() };
     let identity = IdentityConfig(
         [("session".to_owned(), vec![source("sid")]), ("user".to_owned(), vec![source("sub")])]
             .into(),
     );
-    House { folder, jwt: Jwt::new(&config, &identity).unwrap() }
+    let metrics = Arc::new(DecisionMetrics::default());
+    let jwt = Jwt::new(&config, &identity, Arc::clone(&metrics)).unwrap();
+    House { folder, jwt, metrics }
 }
 
 fn write(folder: &tempfile::TempDir, keys: &[&Signer]) {
@@ -106,7 +117,8 @@ fn write(folder: &tempfile::TempDir, keys: &[&Signer]) {
 const ALL: &[JwtAlgorithm] = &[JwtAlgorithm::RS256, JwtAlgorithm::ES256, JwtAlgorithm::EdDSA];
 
 fn sub(jwt: &Jwt, value: &str) -> Result<Option<String>, &'static str> {
-    jwt.claim(value, "sub", &Bump::new()).map(|claim| claim.map(str::to_owned))
+    let Some(token) = jwt.token(value) else { return Ok(None) };
+    jwt.claim(token, "sub", &Bump::new()).map(|claim| claim.map(str::to_owned))
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -168,17 +180,18 @@ fn bad_tokens_are_refused_each_for_its_reason() {
     };
     let now = seconds_now();
     let unknown = "no key is known that verifies the token";
+    let not_taken = "the token is signed in a way that is not taken";
     let malformed = "the token is malformed";
     let unverified = "the token can't be verified";
     for (name, token, why) in [
         ("alg none", header(r#"{"alg":"none"}"#), malformed),
         ("alg None", header(r#"{"alg":"None","kid":"e"}"#), malformed),
         ("no alg", header(r#"{"kid":"e"}"#), malformed),
-        ("wrong alg for the key", header(r#"{"alg":"ES384","kid":"e"}"#), unknown),
-        ("another key's alg", header(r#"{"alg":"RS256","kid":"e"}"#), unknown),
+        ("wrong alg for the key", header(r#"{"alg":"ES384","kid":"e"}"#), not_taken),
+        ("another key's alg", header(r#"{"alg":"RS256","kid":"e"}"#), not_taken),
         ("alg not taken", unlisted.sign(&claims()), unknown),
-        ("HS256 with the key set", hs256(&public), unknown),
-        ("HS256 with an empty key", hs256(b""), unknown),
+        ("HS256 with the key set", hs256(&public), not_taken),
+        ("HS256 with an empty key", hs256(b""), not_taken),
         ("expired", ec.sign(&with("exp", json!(now - 3600))), "the token has expired"),
         ("not yet valid", ec.sign(&with("nbf", json!(now + 3600))), "the token is not valid yet"),
         (
@@ -214,7 +227,7 @@ fn bad_tokens_are_refused_each_for_its_reason() {
         ("two parts", format!("{}.{}", parts[0], parts[1]), malformed),
         ("empty", String::new(), malformed),
         ("dots", "..".to_owned(), malformed),
-        ("huge", "a".repeat(super::MAX_TOKEN + 1), "the token is too long"),
+        ("huge", "a".repeat(MAX_TOKEN + 1), "the token is too long"),
         (
             "critical extension",
             ec.sign_as(&claims(), |h| h.crit = Some(vec!["exp".to_owned()])),
@@ -226,6 +239,21 @@ fn bad_tokens_are_refused_each_for_its_reason() {
         }
     }
     assert_eq!(sub(&house.jwt, &format!("Bearer {good}")), Ok(Some("u1".to_owned())));
+    // Each row was asked twice.
+    let refused = &house.metrics.tokens.refused;
+    for (cause, counter, count) in [
+        ("expired", &refused.expired, 2),
+        ("not yet valid", &refused.not_yet_valid, 2),
+        ("issuer", &refused.wrong_issuer, 4),
+        ("audience", &refused.wrong_audience, 2),
+        ("key", &refused.unknown_key, 6),
+        ("no keys", &refused.no_keys, 0),
+        ("signature", &refused.bad_signature, 10),
+        ("malformed", &refused.malformed, 24),
+        ("algorithm", &refused.algorithm, 8),
+    ] {
+        assert_eq!(counter.read(), count, "{cause}");
+    }
 }
 
 #[test]

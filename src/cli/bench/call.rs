@@ -2,18 +2,20 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Request, StatusCode, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::envoy;
+use super::{envoy, tls};
 use crate::api::question::{Question, QuestionParty};
 use crate::api::transport::socket::Connection as Socket;
-use crate::cli::client::evaluate_request;
+use crate::cli::client::{Reach, evaluate_request};
 use crate::cli::explain::decision as of_wire;
 use crate::model::Decision;
 use crate::proto;
@@ -152,20 +154,29 @@ fn evaluate(user: &str, policy: &str) -> Vec<u8> {
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     local_peer: Option<SocketAddr>,
+    token: Option<HeaderValue>,
 }
 
 impl Connection {
-    pub(super) async fn open(address: &str) -> anyhow::Result<Self> {
+    pub(super) async fn open(reach: &Reach) -> anyhow::Result<Self> {
+        let address = reach.address();
+        let token = reach.token().map(|token| format!("Bearer {token}").parse()).transpose();
+        let token: Option<HeaderValue> = token.context("the token can't stand in a header")?;
         if let Some(path) = address.strip_prefix("unix:") {
             let sender = shake_hands(Socket::Unix(UnixStream::connect(path).await?)).await?;
-            return Ok(Connection { sender, local_peer: None });
+            return Ok(Connection { sender, local_peer: None, token });
         }
-        let address = address.strip_prefix("http://").unwrap_or(address);
+        let secure = address.strip_prefix("https://");
+        let address = secure.or(address.strip_prefix("http://")).unwrap_or(address);
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?);
         let local_peer = (ours.ip() == theirs.ip()).then_some(theirs);
-        Ok(Connection { sender: shake_hands(Socket::Tcp(stream)).await?, local_peer })
+        let sender = match secure {
+            Some(address) => shake_hands(tls::secure(stream, address, reach).await?).await?,
+            None => shake_hands(Socket::Tcp(stream)).await?,
+        };
+        Ok(Connection { sender, local_peer, token })
     }
 
     /// Where the other end listens, where that is on this machine.
@@ -175,11 +186,14 @@ impl Connection {
 
     /// Asks once.
     pub(super) async fn ask(&mut self, call: &Call) -> Result<Option<Decision>, Failure> {
-        let request = Request::post(call.uri.clone())
+        let mut request = Request::post(call.uri.clone())
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Full::new(call.body()))
             .map_err(|_| Failure::Connection)?;
+        if let Some(token) = &self.token {
+            request.headers_mut().insert("authorization", token.clone());
+        }
         let response = self.sender.send_request(request).await;
         let response = response.map_err(|_| Failure::Connection)?;
         let status = response.status();
@@ -204,7 +218,10 @@ impl Connection {
 
 /// On a socket of the server's own kind: requests of one wake-up go out together,
 /// as they do from a proxy.
-async fn shake_hands(socket: Socket) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+async fn shake_hands<S>(socket: S) -> anyhow::Result<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (sender, connection) =
         Builder::new(TokioExecutor::new()).handshake(TokioIo::new(socket)).await?;
     // Ends with the connection; whoever asks next is told.

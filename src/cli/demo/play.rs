@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use tonic::transport::Channel;
-
 use super::show;
 use super::story::{Chapter, Report, Step};
 use crate::api::answer::Answer;
 use crate::api::json::to_wire;
-use crate::cli::client::{connect, evaluate_request, refused};
-use crate::cli::explain;
+use crate::cli::client::{Channel, Reach, connect, evaluate_request, refused};
+use crate::cli::{explain, style};
 use crate::proto::decision_service_client::DecisionServiceClient;
 use crate::proto::signal_service_client::SignalServiceClient;
 use crate::proto::{self, Entity, ReportRequest};
@@ -38,7 +36,7 @@ impl Played {
 
 impl Player {
     pub(super) async fn connect(address: &str) -> anyhow::Result<Self> {
-        let channel = connect(address).await?;
+        let channel = connect(&Reach::new(format!("http://{address}"))).await?;
         Ok(Player {
             signals: SignalServiceClient::new(channel.clone()),
             decisions: DecisionServiceClient::new(channel),
@@ -55,6 +53,10 @@ impl Player {
         for (at, chapter) in story.into_iter().enumerate() {
             show::chapter(at + 1, chapter.title);
             for step in chapter.steps {
+                // Nobody watches; but whoever wants it without pauses wants its end.
+                if style::is_unheard() && !pace.is_zero() {
+                    return Ok(all);
+                }
                 self.report(&step.reports).await?;
                 let answer = self.ask(&step).await?;
                 let played = Played { chapter: at + 1, step, answer };

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::play::Played;
 use super::story::{Report, is_risk, range};
 use crate::api::answer::Answer;
-use crate::cli::style;
+use crate::cli::style::{self, say};
 use crate::model::Decision;
 
 /// Columns of a bar.
@@ -17,26 +17,24 @@ const REASONS: usize = 3;
 
 pub(super) fn opening(grpc: &str, http: &str) {
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
-    anstream::println!("{bold}plimsoll demo{plain}: gRPC on {grpc}, HTTP on {http}");
-    anstream::println!(
-        "{faint}Days pass in seconds. Every decision is a real one, asked by gRPC.{plain}"
-    );
+    say!("{bold}plimsoll demo{plain}: gRPC on {grpc}, HTTP on {http}");
+    say!("{faint}Days pass in seconds. Every decision is a real one, asked by gRPC.{plain}");
 }
 
 pub(super) fn chapter(number: usize, title: &str) {
-    anstream::println!("\n{}{number}  {title}{}", style::BOLD, style::PLAIN);
+    say!("\n{}{number}  {title}{}", style::BOLD, style::PLAIN);
 }
 
 /// One step; `before` is the score of the one before it, under the same policy.
 pub(super) fn step(played: &Played, before: Option<f64>) {
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
     let answer = &played.answer;
-    anstream::println!("\n   {}", played.step.says);
+    say!("\n   {}", played.step.says);
     for report in &played.step.reports {
-        anstream::println!("   {faint}+ {}{plain}", reported(report));
+        say!("   {faint}+ {}{plain}", reported(report));
     }
     let colour = style::of(answer.decision);
-    anstream::println!(
+    say!(
         "   {colour}{:<9}{}{plain} {bold}{:>5}{plain} {:<12} {faint}confidence {:.2}  {}{plain}",
         answer.decision,
         bar(answer),
@@ -46,15 +44,15 @@ pub(super) fn step(played: &Played, before: Option<f64>) {
         before.map(|before| moved(answer, before)).unwrap_or_default(),
     );
     for reason in answer.reason_admin.iter().take(REASONS) {
-        anstream::println!("             {reason}");
+        say!("             {reason}");
     }
     let obliged = obliged(answer);
     if !obliged.is_empty() {
-        anstream::println!("             {faint}so: {}{plain}", obliged.join(", "));
+        say!("             {faint}so: {}{plain}", obliged.join(", "));
     }
     if !played.as_told() {
         let (decision, level) = played.step.expects;
-        anstream::println!("   {}expected {decision}, level {level}{plain}", style::BAD);
+        say!("   {}expected {decision}, level {level}{plain}", style::BAD);
     }
 }
 
@@ -120,7 +118,7 @@ fn obliged(answer: &Answer) -> Vec<String> {
 pub(super) fn summary(steps: &[Played]) {
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
     let width = steps.iter().map(|step| step.step.says.chars().count()).max().unwrap_or(0);
-    anstream::println!("\n{bold}Summary{plain}");
+    say!("\n{bold}Summary{plain}");
     let mut chapter = 0;
     for played in steps {
         let number =
@@ -128,7 +126,7 @@ pub(super) fn summary(steps: &[Played]) {
         chapter = played.chapter;
         let answer = &played.answer;
         let mark = if played.as_told() { "" } else { "not as told" };
-        anstream::println!(
+        say!(
             "{number:>2} {:<width$}  {}{:<8}{plain} {:>5}  {faint}{:<11}{plain} {}{mark}{plain}",
             played.step.says,
             style::of(answer.decision),
@@ -140,27 +138,25 @@ pub(super) fn summary(steps: &[Played]) {
     }
     let wrong = steps.iter().filter(|step| !step.as_told()).count();
     if wrong == 0 {
-        anstream::println!("{}{} decisions, all as told{plain}", style::GOOD, steps.len());
+        say!("{}{} decisions, all as told{plain}", style::GOOD, steps.len());
     } else {
-        anstream::println!("{}{wrong} of {} decisions not as told{plain}", style::BAD, steps.len());
+        say!("{}{wrong} of {} decisions not as told{plain}", style::BAD, steps.len());
     }
 }
 
 pub(super) fn hints(grpc: &str, http: &str, folder: &Path) {
     let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
     let folder = folder.display();
-    anstream::println!("\n{bold}The server goes on.{plain} {faint}Ctrl-C ends it. Try:{plain}");
-    anstream::println!("  plimsoll signals get user noor --server {grpc}");
-    anstream::println!("  plimsoll signals set user noor unique_apps=3 --server {grpc}");
-    anstream::println!(
+    say!("\n{bold}The server goes on.{plain} {faint}Ctrl-C ends it. Try:{plain}");
+    say!("  plimsoll signals get user noor --server {grpc}");
+    say!("  plimsoll signals set user noor unique_apps=3 --server {grpc}");
+    say!(
         "  echo '{{\"policy\": \"reputation\", \"request\": {{\"subject\": {{\"type\": \"user\", \"id\": \"noor\"}}, \
          \"action\": {{\"name\": \"withdraw_funds\"}}, \"resource\": {{\"type\": \"account\", \"id\": \"noor-1\"}}}}}}' \
          | plimsoll explain --request - --server {grpc}"
     );
-    anstream::println!("  curl http://{http}/status");
-    anstream::println!("  grpcurl -plaintext {grpc} list");
-    anstream::println!("  plimsoll bench --address {grpc} --policy session");
-    anstream::println!(
-        "{faint}The policies are in {folder}: an edit takes effect within a second.{plain}"
-    );
+    say!("  curl http://{http}/status");
+    say!("  grpcurl -plaintext {grpc} list");
+    say!("  plimsoll bench --address {grpc} --policy session");
+    say!("{faint}The policies are in {folder}: an edit takes effect within a second.{plain}");
 }

@@ -9,14 +9,14 @@ use crate::api::answer::{
 };
 use crate::api::json;
 use crate::api::question::{Question, QuestionHttp};
-use crate::cli::client::{block_on, connect, evaluate_request, refused};
+use crate::cli::client::{Reach, block_on, connect, evaluate_request, refused};
 use crate::engine::Basis;
 use crate::model::{Decision, Severity};
 use crate::proto;
 use crate::proto::decision_service_client::DecisionServiceClient;
 
 /// Evaluates the request of a file under the server's policies.
-pub(super) fn ask(server: &str, text: &str, policy: Option<&str>) -> anyhow::Result<Answer> {
+pub(super) fn ask(server: &Reach, text: &str, policy: Option<&str>) -> anyhow::Result<Answer> {
     let question = question(text, policy)?;
     block_on(async {
         let mut client = DecisionServiceClient::new(connect(server).await?);

@@ -1,0 +1,113 @@
+//! The audit log, as the real binary writes it.
+
+use plimsoll::proto::signal_service_client::SignalServiceClient;
+use plimsoll::proto::{Entity, ForgetRequest};
+use serde_json::{Value as Json, json};
+use tonic::transport::Channel;
+use tonic::{Code, Request};
+
+use super::processes::plimsoll::Plimsoll;
+
+struct House {
+    plimsoll: Plimsoll,
+    runtime: tokio::runtime::Runtime,
+    client: SignalServiceClient<Channel>,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = folder.path().join("tokens");
+        // Of `secret` and of `other`.
+        let text = "\
+            root 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b admin,report\n\
+            feed d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa report\n";
+        std::fs::write(&tokens, text).unwrap();
+        let settings = json!({
+            "auth": {"tokens": tokens},
+            // The audit log does not depend on how much else is logged.
+            "telemetry": {"log_format": "json", "log": "plimsoll=info"},
+        });
+        let plimsoll = Plimsoll::serve("tests/envoy/policies", &settings);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let url = format!("http://{}", plimsoll.grpc);
+        let client = runtime.block_on(SignalServiceClient::connect(url)).unwrap();
+        House { plimsoll, runtime, client }
+    }
+
+    fn forget(&mut self, token: &str, kind: &str, id: &str) -> Option<Code> {
+        let entity = Some(Entity { r#type: kind.to_owned(), id: id.to_owned() });
+        let mut request = Request::new(ForgetRequest { entity });
+        request.metadata_mut().insert("x-plimsoll-token", token.parse().unwrap());
+        self.runtime.block_on(self.client.forget(request)).err().map(|status| status.code())
+    }
+
+    /// The next line of the audit log, after so many lines of the log.
+    fn audited(&self, from: usize) -> Json {
+        self.plimsoll.process.wait_for("an audit line", from, |line| {
+            let entry: Json = serde_json::from_str(line).ok()?;
+            (entry["target"] == "audit").then(|| entry["fields"].clone())
+        })
+    }
+}
+
+#[test]
+fn each_administrative_act_is_noted_with_who_what_and_how_it_ended() {
+    let mut house = House::new();
+    for (token, kind, id, code, expected) in [
+        (
+            "secret",
+            "user",
+            "u1",
+            None,
+            json!({"act": "forget", "caller": "root", "kind": "user", "id": "u1", "outcome": "nothing_known"}),
+        ),
+        (
+            "secret",
+            "usr",
+            "u\n1",
+            Some(Code::InvalidArgument),
+            json!({"act": "forget", "caller": "root", "kind": "usr", "id": "u\n1", "outcome": "malformed"}),
+        ),
+        (
+            "other",
+            "user",
+            "u1",
+            Some(Code::PermissionDenied),
+            json!({"act": "/plimsoll.v1.SignalService/Forget", "caller": "feed", "outcome": "refused"}),
+        ),
+    ] {
+        let from = house.plimsoll.process.logged();
+        assert_eq!(house.forget(token, kind, id), code);
+        let line = house.audited(from);
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(&line[field], value, "{field}: {line}");
+        }
+        assert_eq!(line["address"], "127.0.0.1", "{line}");
+        assert!(!line.to_string().contains(token), "{line}");
+    }
+
+    // One that there was.
+    let mut client = house.client.clone();
+    let report = plimsoll::proto::Report {
+        entity: Some(Entity { r#type: "user".to_owned(), id: "u2".to_owned() }),
+        signals: [("alarms".to_owned(), number(1.0))].into(),
+        observed_at: None,
+    };
+    let mut request =
+        Request::new(plimsoll::proto::ReportRequest { reports: vec![report], sequence: 0 });
+    request.metadata_mut().insert("x-plimsoll-token", "secret".parse().unwrap());
+    house.runtime.block_on(client.report(request)).unwrap();
+    let from = house.plimsoll.process.logged();
+    assert_eq!(house.forget("secret", "user", "u2"), None);
+    assert_eq!(house.audited(from)["outcome"], "forgotten");
+    // A stranger's try is turned away, and fills no log.
+    let from = house.plimsoll.process.logged();
+    assert_eq!(house.forget("guessed", "user", "u2"), Some(Code::Unauthenticated));
+    assert_eq!(house.forget("secret", "user", "u3"), None);
+    assert_eq!(house.audited(from)["id"], "u3");
+}
+
+fn number(x: f64) -> prost_types::Value {
+    prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(x)) }
+}

@@ -1,0 +1,135 @@
+//! An identity provider's endpoint for keys: a real HTTPS server, that can fail in
+//! the ways such servers do.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// Far above what anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    Answers(u16, Vec<u8>),
+    /// Sends elsewhere, where good keys are.
+    Redirects(String),
+    /// Takes the request and never answers.
+    Hangs,
+    /// Takes the connection and never shakes hands.
+    HangsBeforeTls,
+}
+
+pub struct Idp {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+struct Shared {
+    behaviour: Mutex<Behaviour>,
+    connections: Mutex<u64>,
+    came: Condvar,
+}
+
+impl Idp {
+    /// Serves with a certificate and its key, as PEM.
+    pub fn start(cert: &str, key: &str, behaviour: Behaviour) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            behaviour: Mutex::new(behaviour),
+            connections: Mutex::new(0),
+            came: Condvar::new(),
+        });
+        let serving = Arc::clone(&shared);
+        runtime.spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *serving.connections.lock().unwrap() += 1;
+                serving.came.notify_all();
+                let (acceptor, shared) = (acceptor.clone(), Arc::clone(&serving));
+                tokio::spawn(async move {
+                    if matches!(shared.behaviour(), Behaviour::HangsBeforeTls) {
+                        std::future::pending::<()>().await;
+                    }
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let answer = service_fn(|request| answer(request, Arc::clone(&shared)));
+                    let http = hyper::server::conn::http1::Builder::new();
+                    // Who hangs up is tested too.
+                    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
+                });
+            }
+        });
+        Idp { address, shared, _runtime: runtime }
+    }
+
+    pub fn url(&self) -> String {
+        format!("https://localhost:{}/keys", self.address.port())
+    }
+
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.shared.behaviour.lock().unwrap() = behaviour;
+    }
+
+    pub fn connections(&self) -> u64 {
+        *self.shared.connections.lock().unwrap()
+    }
+
+    /// Waits until somebody has connected more than `before` times.
+    pub fn wait_for_more_than(&self, before: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut connections = self.shared.connections.lock().unwrap();
+        while *connections <= before {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "nobody has asked for keys");
+            connections = self.shared.came.wait_timeout(connections, left).unwrap().0;
+        }
+    }
+}
+
+impl Shared {
+    fn behaviour(&self) -> Behaviour {
+        self.behaviour.lock().unwrap().clone()
+    }
+}
+
+async fn answer(
+    request: Request<hyper::body::Incoming>,
+    shared: Arc<Shared>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    assert_eq!(request.method(), "GET");
+    let response = Response::builder();
+    let response = match shared.behaviour() {
+        Behaviour::Answers(status, body) => response.status(status).body(Full::from(body)),
+        Behaviour::Redirects(to) => {
+            response.status(302).header("location", to).body(Full::default())
+        }
+        Behaviour::Hangs | Behaviour::HangsBeforeTls => std::future::pending().await,
+    };
+    Ok(response.unwrap())
+}

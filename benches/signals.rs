@@ -73,7 +73,7 @@ fn ingest_rate() -> Result<(), Box<dyn Error>> {
                         .collect(),
                     observed_at: Some(now),
                 };
-                accepted += ingest(&catalog, &cache, &report, now).accepted;
+                accepted += ingest(&catalog, &cache, &Observations::new(1), &report, now).accepted;
             }
             let rate = accepted as f64 / started.elapsed().as_secs_f64() / 1e6;
             println!("ingest, {of} signals a report, round {round}: {rate:.2} M signals/s");

@@ -25,7 +25,7 @@ use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
 use crate::config::{Config, Listener};
-use crate::learn::Learner;
+use crate::learn::{self, Bounds, Learner};
 use crate::model::{Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
@@ -170,13 +170,19 @@ impl App {
         publisher.load();
         gate.look();
         let (watching, published) = (Arc::clone(&publisher), gate.clone());
-        let learner = Learner::new(Arc::clone(&cache), Arc::clone(&observations));
+        let bounds = Bounds { max_profiles: config.signals.max_entities, ..Bounds::default() };
+        let learner = Learner::new(Arc::clone(&cache), bounds, fastrand::u64(..));
+        let (learning, taught) = (Arc::clone(&pdp), Arc::clone(&observations));
         let sweeping = Arc::clone(&pdp);
         let mut cold = vec![
             Cold::start("plimsoll-policy", move |stop| {
                 watching.watch(stop, || published.look());
             })?,
-            Cold::start("plimsoll-learn", move |stop| learner.run(stop))?,
+            Cold::start("plimsoll-learn", move |stop| {
+                let plan =
+                    || learning.published().as_ref().map(|now| Arc::clone(&now.snapshot.plan));
+                learn::run(learner, &taught, plan, |_| (), stop);
+            })?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
             Cold::start("plimsoll-files", move |stop| {
                 files.watch(stop, || gate.look());

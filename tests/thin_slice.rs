@@ -2,12 +2,13 @@
 //! encode, observe, learn; and a decision that is recorded and replayed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use plimsoll::api::pdp::{Pdp, Published, with_arena};
 use plimsoll::api::question::Question;
 use plimsoll::engine::{Evaluation, RecordedView, evaluate};
-use plimsoll::learn::learn;
+use plimsoll::learn::{Bounds, Learner};
 use plimsoll::model::{Decision, Timestamp, Vocabulary};
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
@@ -48,6 +49,7 @@ struct World {
     pdp: Pdp,
     published: Arc<Published>,
     observations: Arc<Observations>,
+    learner: RefCell<Learner>,
 }
 
 impl World {
@@ -63,7 +65,9 @@ impl World {
         let observations = Arc::new(Observations::new(16));
         let pdp = Pdp::new(cache, vocabulary, metrics, Arc::clone(&observations), "session");
         pdp.publish(Arc::clone(&published));
-        World { pdp, published, observations }
+        let mut learner = Learner::new(Arc::clone(&pdp.cache), Bounds::default(), 1);
+        learner.follow(Arc::clone(&published.snapshot.plan));
+        World { pdp, published, observations, learner: RefCell::new(learner) }
     }
 
     fn report(&self, at: i64, days: f64) {
@@ -75,7 +79,7 @@ impl World {
         };
         let now = Timestamp::from_millis(NOW);
         let catalog = &self.published.snapshot.catalog;
-        assert_eq!(ingest(catalog, &self.pdp.cache, &report, now).accepted, 1);
+        assert_eq!(ingest(catalog, &self.pdp.cache, &self.observations, &report, now).accepted, 1);
     }
 
     fn ask(&self, device: &str, bad: bool, at: i64) -> (Decision, f64, RecordedView, u64) {
@@ -104,7 +108,7 @@ impl World {
 
     fn learn_all(&self) {
         while let Some(observation) = self.observations.pop() {
-            learn(&self.pdp.cache, &observation);
+            self.learner.borrow_mut().observe(&observation);
         }
     }
 }
@@ -122,6 +126,7 @@ fn a_device_becomes_familiar_and_is_forgotten() {
     world.learn_all();
     assert_eq!(world.ask("d2", false, NOW + 2 * DAY).1, 0.0, "a denied request taught nothing");
     // d1 was last seen a day after NOW.
+    world.learner.borrow_mut().advance(Timestamp::from_millis(NOW + 40 * DAY));
     assert_eq!(world.ask("d1", false, NOW + 40 * DAY).1, 0.0, "forgotten after 30 days");
 }
 

@@ -18,8 +18,10 @@ use super::id::DecisionId;
 use crate::engine::{
     Evaluation, Expr, Outcome, Policy, PolicyId, Scope, Snapshot, Trace, evaluate,
 };
-use crate::model::{Request, SlotId, Value, View, Vocabulary};
-use crate::signals::{Cache, Feeds, Kinds, Observation, Observations, Sources, kinds_of, look_up};
+use crate::model::{EntityKind, Request, SignalId, SlotId, TravelFrom, Value, View, Vocabulary};
+use crate::signals::{
+    Cache, Feeds, Kinds, Observation, Observations, Seen, SeenPlace, Sources, kinds_of, look_up,
+};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics, Span, Traces};
 
 /// One revision, with everything that decisions under it need: published as a whole.
@@ -38,10 +40,11 @@ pub struct Published {
 /// A signal that is learned from requests.
 #[derive(Clone, Copy, Debug)]
 struct Taught {
-    kind: crate::model::EntityKind,
-    signal: crate::model::SignalId,
-    familiar: crate::model::Familiar,
+    kind: EntityKind,
+    signal: SignalId,
     slot: SlotId,
+    /// Also from requests that were not let through.
+    from_denied: bool,
 }
 
 impl Published {
@@ -51,10 +54,8 @@ impl Published {
             .iter()
             .map(|policy| {
                 let mut kinds = kinds_of(&snapshot.slots, &policy.reads);
-                for signal in snapshot.catalog.signals() {
-                    if signal.learn.familiar.is_some() {
-                        kinds.insert(signal.kind);
-                    }
+                for measure in snapshot.plan.measures() {
+                    kinds.insert(measure.kind);
                 }
                 kinds
             })
@@ -65,9 +66,13 @@ impl Published {
             .signals()
             .iter()
             .filter_map(|signal| {
-                let (kind, id) = (signal.kind, signal.id);
-                let (familiar, slot) = (signal.learn.familiar?, signal.observe?);
-                Some(Taught { kind, signal: id, familiar, slot })
+                snapshot.plan.of_signal(signal.id).next()?;
+                Some(Taught {
+                    kind: signal.kind,
+                    signal: signal.id,
+                    slot: signal.observe?,
+                    from_denied: signal.learn.from_denied,
+                })
             })
             .collect();
         Published { snapshot, feeds, kinds, metrics, taught }
@@ -160,7 +165,7 @@ pub struct Pdp {
     pub traces: Arc<Traces>,
     default_policy: Arc<str>,
     published: ArcSwapOption<Published>,
-    observations: Arc<Observations>,
+    pub observations: Arc<Observations>,
 }
 
 impl Pdp {
@@ -247,23 +252,43 @@ impl Pdp {
     }
 
     /// Leaves what the request teaches. A request that was not let through
-    /// teaches nothing: an attacker must not become familiar by trying.
+    /// teaches nothing, unless the catalog says so: an attacker must not become
+    /// familiar by trying.
     fn observe(&self, published: &Published, request: &Request<'_>, decided: &Decided<'_, '_>) {
-        if !decided.outcome.decision.is_some_and(|d| d.permits()) {
-            return;
-        }
+        let permitted = decided.outcome.decision.is_some_and(|d| d.permits());
+        let push = |kind, seen| {
+            let Some(id) = request.entities.get(kind) else { return };
+            self.observations.push(Observation { kind, id: id.into(), at: request.now, seen });
+        };
         for taught in &published.taught {
-            let Some(id) = request.entities.get(taught.kind) else { continue };
             let value = decided.view.read(taught.slot).value;
-            let Some(value_hash) = self.cache.value_hash(value) else { continue };
-            self.observations.push(Observation {
-                kind: taught.kind,
-                id: id.into(),
-                signal: taught.signal,
-                familiar: taught.familiar,
-                value_hash,
-                at: request.now,
-            });
+            if (permitted || taught.from_denied)
+                && let Some(value) = self.cache.seen_value(value)
+            {
+                push(taught.kind, Seen::Value { signal: taught.signal, value });
+            }
+        }
+        if permitted {
+            for presence in &published.snapshot.presences {
+                let place = presence.from.as_ref().and_then(|from| place(decided.view, from));
+                push(presence.kind, Seen::Presence { place });
+            }
         }
     }
+}
+
+/// Where the request comes from, unless somebody who comes from there may be anywhere.
+fn place(view: &View<'_>, from: &TravelFrom) -> Option<SeenPlace> {
+    let number = |slot| match view.read(slot).value {
+        Value::Number(x) => Some(x),
+        _ => None,
+    };
+    if from.excused.is_some_and(|slot| view.read(slot).value == Value::Bool(true)) {
+        return None;
+    }
+    Some(SeenPlace {
+        latitude: number(from.latitude)?,
+        longitude: number(from.longitude)?,
+        radius_km: number(from.radius).unwrap_or(0.0),
+    })
 }

@@ -44,8 +44,7 @@ impl Signals {
         mut span: Option<Span<'_>>,
     ) -> Result<ReportResponse, Status> {
         let published = Guard::into_inner(self.pdp.published()).ok_or_else(no_policy)?;
-        let mut intake =
-            Intake::new(&published.snapshot.catalog, &self.pdp.cache, Timestamp::now());
+        let mut intake = Intake::new(&published.snapshot.catalog, &self.pdp, Timestamp::now());
         for report in &request.reports {
             let taken = guarded(|| match wire::report(report) {
                 Ok(report) => intake.take(&report),

@@ -27,8 +27,8 @@ pub use reason::{Template, TemplatePart, reason_texts, unknown_names};
 pub use recorded::RecordedView;
 pub use snapshot::{
     Adjust, Adjustment, Appetite, Chosen, Dimension, Factor, GeoPaths, Level, LevelResponse,
-    ListDecl, MinConfidence, Missing, Obligations, OnUnknown, Policy, PolicyId, Range, Reason,
-    Rule, SessionSlots, Snapshot, StepUp, Threshold, Tune,
+    ListDecl, MinConfidence, Missing, Obligations, OnUnknown, Policy, PolicyId, Presence, Range,
+    Reason, Rule, SessionSlots, Snapshot, StepUp, Threshold, Tune,
 };
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use super::curve::Curve;
 use super::expr::Expr;
 use super::reason::Template;
 use crate::model::{
-    Catalog, Combine, Decision, Direction, Incident, ListKind, PolicyField, Route, Seconds, Slot,
-    SlotId, Type,
+    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, Plan, PolicyField,
+    Route, Seconds, Slot, SlotId, TravelFrom, Type,
 };
 
 /// A policy's place in its snapshot.
@@ -32,6 +32,18 @@ pub struct Snapshot {
     pub geo: GeoPaths,
     /// What an HTTP request is about, first match wins.
     pub routes: Vec<Route>,
+    /// What is learned of entities.
+    pub plan: Arc<Plan>,
+    /// Kinds of entities that learn from being named in a request.
+    pub presences: Vec<Presence>,
+}
+
+/// What a request teaches of an entity by naming it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    pub kind: EntityKind,
+    /// Where it is, where that is learned.
+    pub from: Option<TravelFrom>,
 }
 
 impl Snapshot {

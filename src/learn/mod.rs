@@ -1,49 +1,65 @@
 //! Learning: observations become what the signal cache knows. Never on the way
 //! of a decision.
+//!
+//! ```text
+//! request, report --> observation --> queue --> learner --> profile --> summary --> record
+//!                                                 ^ time
+//! ```
+
+mod baseline;
+mod familiar;
+mod hours;
+mod learner;
+mod place;
+mod profile;
+mod profiles;
+mod state;
+#[cfg(test)]
+mod tests;
+mod window;
+mod words;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::signals::{Cache, Observation, Observations};
+use crate::model::{Plan, Timestamp};
+use crate::signals::Observations;
+
+pub use learner::{Bounds, Learned, Learner};
 
 /// How long observations may wait where few come in.
 const PAUSE: Duration = Duration::from_millis(20);
+/// So many observations are learned before time is looked at again.
+const BATCH: usize = 1024;
 
-/// Turns observations into learned summaries.
-#[derive(Debug)]
-pub struct Learner {
-    cache: Arc<Cache>,
-    observations: Arc<Observations>,
-}
-
-impl Learner {
-    pub fn new(cache: Arc<Cache>, observations: Arc<Observations>) -> Self {
-        Learner { cache, observations }
-    }
-
-    /// Learns until `stop` says so or its sender is gone.
-    pub fn run(&self, stop: &Receiver<()>) {
-        loop {
-            while let Some(observation) = self.observations.pop() {
-                learn(&self.cache, &observation);
-            }
-            if stop.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
-                return;
-            }
+/// Learns what comes until `stop` says so or its sender is gone. `plan` gives what the
+/// revision that decides wants learned; `told` is told after each round.
+pub fn run(
+    mut learner: Learner,
+    observations: &Observations,
+    plan: impl Fn() -> Option<Arc<Plan>>,
+    told: impl Fn(Learned),
+    stop: &Receiver<()>,
+) {
+    loop {
+        if let Some(plan) = plan()
+            && !Arc::ptr_eq(&plan, learner.plan())
+        {
+            learner.follow(plan);
+        }
+        let mut learned = 0;
+        while learned < BATCH
+            && let Some(observation) = observations.pop()
+        {
+            learner.observe(&observation);
+            learned += 1;
+        }
+        learner.advance(Timestamp::now());
+        told(learner.learned());
+        let pause = if learned == BATCH { Duration::ZERO } else { PAUSE };
+        if stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return;
         }
     }
-}
-
-/// Learns one observation. Time is an argument: a replay gives its own.
-pub fn learn(cache: &Cache, observation: &Observation) {
-    // A refused write is counted by the cache; there is nobody to tell.
-    let _refused = cache.update(observation.kind, &observation.id, observation.at, |record| {
-        record.learn_familiar(
-            observation.signal,
-            observation.value_hash,
-            observation.at,
-            &observation.familiar,
-        );
-    });
 }

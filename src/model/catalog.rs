@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::learn::{Learn, MeasureId};
 use super::time::Seconds;
 use super::value::Type;
 
@@ -88,6 +89,7 @@ struct Interned {
     kinds: Vec<Arc<str>>,
     signals: Vec<(EntityKind, Arc<str>, SignalType)>,
     by_name: HashMap<(EntityKind, Arc<str>, SignalType), SignalId>,
+    measures: Vec<Arc<str>>,
 }
 
 impl Vocabulary {
@@ -145,6 +147,22 @@ impl Vocabulary {
         self.read().signals.get(usize::from(id.0)).cloned()
     }
 
+    /// The id of what is learned under that name, given out on first sight. `None` when full.
+    pub fn measure(&self, name: &str) -> Option<MeasureId> {
+        let mut interned = self.write();
+        let known = interned.measures.iter().position(|m| **m == *name);
+        let at = known.unwrap_or(interned.measures.len());
+        let id = u16::try_from(at).ok().map(MeasureId)?;
+        if known.is_none() {
+            interned.measures.push(name.into());
+        }
+        Some(id)
+    }
+
+    pub fn measure_name(&self, id: MeasureId) -> Option<Arc<str>> {
+        self.read().measures.get(usize::from(id.0)).cloned()
+    }
+
     // A panic while the lock was held can't leave these append-only tables
     // half-written in a way that matters, so poison is ignored.
     fn read(&self) -> RwLockReadGuard<'_, Interned> {
@@ -174,21 +192,8 @@ pub struct SignalDecl {
     /// The slot whose value a request teaches this signal, where `observe` is declared.
     pub observe: Option<super::view::SlotId>,
     pub learn: Learn,
-}
-
-/// What is learned from a signal's observations.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Learn {
-    pub familiar: Option<Familiar>,
-}
-
-/// A bounded set of values that an entity is known with.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Familiar {
-    /// How many values are kept; the longest unseen goes first.
-    pub keep: u8,
-    /// A value unseen for so long is unfamiliar again.
-    pub forget_after: Seconds,
+    /// Whether anything is learned from it.
+    pub teaches: bool,
 }
 
 /// A declared entity kind.

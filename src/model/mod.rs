@@ -6,6 +6,7 @@
 
 mod catalog;
 mod decision;
+mod learn;
 mod request;
 mod route;
 mod signal_use;
@@ -15,10 +16,11 @@ mod value;
 mod view;
 
 pub use catalog::{
-    Catalog, EntityDecl, EntityKind, Familiar, Freshness, Learn, ListKind, SignalDecl, SignalId,
-    SignalType, Vocabulary,
+    Catalog, EntityDecl, EntityKind, Freshness, ListKind, SignalDecl, SignalId, SignalType,
+    Vocabulary,
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
+pub use learn::{Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Season};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};
 pub use signal_use::{AGE_BOUNDS, SignalUse};
@@ -27,5 +29,5 @@ pub use time::{Seconds, Timestamp};
 pub use value::{PackedSet, Type, Value};
 pub use view::{
     Constant, GeoField, GeoQuery, HttpField, Membership, PolicyField, Reading, Slot, SlotId,
-    Source, View,
+    Source, TravelFrom, View,
 };

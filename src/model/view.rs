@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use super::catalog::{EntityKind, Freshness, SignalId};
+use super::learn::MeasureId;
 use super::request::Owner;
 use super::time::Timestamp;
 use super::value::{Type, Value};
@@ -68,12 +71,80 @@ pub enum Source {
     /// `familiar(signal, value)`: whether the entity has been seen with it before.
     Familiar {
         kind: EntityKind,
-        signal: SignalId,
+        measure: MeasureId,
         value: SlotId,
+    },
+    /// `deviation(value, signal)`: how unusual the value is, in deviations.
+    Deviation {
+        kind: EntityKind,
+        measure: MeasureId,
+        value: SlotId,
+    },
+    /// `unusual_hour(entity)`
+    UnusualHour {
+        kind: EntityKind,
+        measure: MeasureId,
+    },
+    /// `travel_speed(entity, geo(ip))`
+    TravelSpeed {
+        kind: EntityKind,
+        measure: MeasureId,
+        from: TravelFrom,
+    },
+    /// `rate(signal, window)`, `sum(...)`, `distinct(...)`
+    Window {
+        kind: EntityKind,
+        measure: MeasureId,
     },
     /// A function of learned state that nothing fills yet: always missing,
     /// unless a policy test gives it.
     Learned,
+}
+
+impl Source {
+    /// Whether it asks for learned state, which a policy test may give.
+    pub fn is_learned(&self) -> bool {
+        self.measure().is_some() || *self == Source::Learned
+    }
+
+    /// Whose record and which measure it reads, where it asks for learned state.
+    pub fn measure(&self) -> Option<(EntityKind, MeasureId)> {
+        match self {
+            Source::Familiar { kind, measure, .. }
+            | Source::Deviation { kind, measure, .. }
+            | Source::UnusualHour { kind, measure }
+            | Source::TravelSpeed { kind, measure, .. }
+            | Source::Window { kind, measure } => Some((*kind, *measure)),
+            _ => None,
+        }
+    }
+
+    /// The slots that fill it.
+    pub fn reads(&self) -> ArrayVec<SlotId, 4> {
+        let mut reads = ArrayVec::new();
+        match self {
+            Source::Listed(membership) => reads.push(membership.value),
+            Source::Geo { query, .. } => reads.push(query.address),
+            Source::Lower(of) => reads.push(*of),
+            Source::Familiar { value, .. } | Source::Deviation { value, .. } => reads.push(*value),
+            Source::TravelSpeed { from, .. } => {
+                reads.extend([from.latitude, from.longitude, from.radius]);
+                reads.extend(from.excused);
+            }
+            _ => {}
+        }
+        reads
+    }
+}
+
+/// Where a request comes from, for `travel_speed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TravelFrom {
+    pub latitude: SlotId,
+    pub longitude: SlotId,
+    pub radius: SlotId,
+    /// Whether the address is one behind which somebody may be anywhere.
+    pub excused: Option<SlotId>,
 }
 
 /// `x in lists.NAME`; the index is into the snapshot's lists.

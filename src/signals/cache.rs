@@ -24,11 +24,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use arc_swap::{ArcSwap, Guard};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
+use super::observation::SeenValue;
+use super::priors::Priors;
 use super::record::{Record, RecordBuilder, Scratch};
 use crate::model::{EntityKind, Timestamp, Value};
 use key::Key;
@@ -76,6 +80,7 @@ pub struct Cache {
     limits: Limits,
     counters: Counters,
     cursor: Mutex<sweep::Cursor>,
+    priors: ArcSwap<Priors>,
 }
 
 /// One part of the entities, with one writer at a time.
@@ -103,6 +108,7 @@ impl Cache {
             limits,
             counters: Counters::default(),
             cursor: Mutex::default(),
+            priors: ArcSwap::default(),
         }
     }
 
@@ -110,6 +116,16 @@ impl Cache {
     /// values that can't be told apart (missing, none).
     pub fn value_hash(&self, value: Value<'_>) -> Option<u32> {
         self.secrets.value_hash(value)
+    }
+
+    /// What of a value can be learned from; `None` where it says nothing.
+    pub fn seen_value(&self, value: Value<'_>) -> Option<SeenValue> {
+        let number = match value {
+            Value::Number(x) | Value::Duration(x) => Some(x),
+            Value::Bool(x) => Some(f64::from(u8::from(x))),
+            _ => None,
+        };
+        Some(SeenValue { number, hash: self.value_hash(value)? })
     }
 
     /// Changes what is known about one entity, which is made on first sight.
@@ -177,6 +193,15 @@ impl Cache {
         let table = shard.table.load();
         let found = table.find(key.tag, kind, id);
         found.is_some_and(|(entry, _)| self.remove(shard, &mut writer, entry))
+    }
+
+    /// What is usual for entities of which nothing is known.
+    pub fn priors(&self) -> Guard<Arc<Priors>> {
+        self.priors.load()
+    }
+
+    pub fn set_priors(&self, priors: Priors) {
+        self.priors.store(Arc::new(priors));
     }
 
     pub fn stats(&self) -> Stats {

@@ -12,7 +12,8 @@ use serde_json::Value as Json;
 
 use super::cache::{Cache, MAX_ID, Refused, Written};
 use super::record::{Applied, RecordBuilder};
-use crate::model::{Catalog, EntityDecl, Seconds, Timestamp};
+use super::{Observation, Observations, Seen};
+use crate::model::{Catalog, EntityDecl, Seconds, SignalId, SignalType, Timestamp, Value};
 
 pub use rejection::Rejection;
 
@@ -121,11 +122,15 @@ impl IngestOutcome {
 pub fn ingest(
     catalog: &Catalog,
     cache: &Cache,
+    observations: &Observations,
     report: &Report<'_>,
     now: Timestamp,
 ) -> IngestOutcome {
     let outcome = match check(catalog, report, now) {
-        Ok((entity, observed_at)) => write(catalog, cache, report, entity, observed_at, now),
+        Ok((entity, observed_at)) => {
+            let teach = Teach { cache, observations, entity, id: &report.id, observed_at };
+            write(catalog, &teach, report, now)
+        }
         Err(why) => IngestOutcome { refused: Some(why), ..IngestOutcome::default() },
     };
     let all = report.signals.len();
@@ -160,17 +165,15 @@ fn check<'c>(
 
 fn write(
     catalog: &Catalog,
-    cache: &Cache,
+    teach: &Teach<'_>,
     report: &Report<'_>,
-    entity: &EntityDecl,
-    observed_at: Timestamp,
     now: Timestamp,
 ) -> IngestOutcome {
     let mut exceptions = Vec::new();
     let mut accepted = 0;
-    let result = cache.update(entity.kind, &report.id, now, |record| {
+    let result = teach.cache.update(teach.entity.kind, &report.id, now, |record| {
         for (place, (name, value)) in report.signals.iter().enumerate() {
-            match apply(catalog, entity, record, name, value, observed_at) {
+            match apply(catalog, teach, record, name, value) {
                 Ok(Applied::Accepted) => accepted += 1,
                 Ok(Applied::Older) => exceptions.push((place, Verdict::IgnoredOlder)),
                 Ok(Applied::Unstorable) => exceptions.push((
@@ -189,18 +192,49 @@ fn write(
 
 fn apply(
     catalog: &Catalog,
-    entity: &EntityDecl,
+    teach: &Teach<'_>,
     record: &mut RecordBuilder<'_>,
     name: &str,
     value: &ReportedValue<'_>,
-    observed_at: Timestamp,
 ) -> Result<Applied, Rejection> {
     let declared = catalog
-        .signal(&entity.name, name)
-        .ok_or_else(|| Rejection::unknown_signal(catalog, entity, name))?;
+        .signal(&teach.entity.name, name)
+        .ok_or_else(|| Rejection::unknown_signal(catalog, teach.entity, name))?;
     let mut packed = String::new();
     let value = convert::convert(declared, value, &mut packed)?;
-    Ok(record.set(declared.id, observed_at, value))
+    let applied = record.set(declared.id, teach.observed_at, value);
+    // An event that comes late has happened all the same; of a state only news counts.
+    let counts = match applied {
+        Applied::Accepted => true,
+        Applied::Older => declared.ty == SignalType::Event,
+        Applied::Unstorable => false,
+    };
+    if counts && declared.teaches {
+        teach.push(declared.id, value);
+    }
+    Ok(applied)
+}
+
+/// Where reports leave what they teach.
+#[derive(Clone, Copy, Debug)]
+struct Teach<'t> {
+    cache: &'t Cache,
+    observations: &'t Observations,
+    entity: &'t EntityDecl,
+    id: &'t str,
+    observed_at: Timestamp,
+}
+
+impl Teach<'_> {
+    fn push(&self, signal: SignalId, value: Value<'_>) {
+        let Some(value) = self.cache.seen_value(value) else { return };
+        self.observations.push(Observation {
+            kind: self.entity.kind,
+            id: self.id.into(),
+            at: self.observed_at,
+            seen: Seen::Value { signal, value },
+        });
+    }
 }
 
 impl From<Refused> for Rejection {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+mod learned;
+
 use std::net::IpAddr;
 
 use arrayvec::ArrayVec;
@@ -48,8 +50,12 @@ pub struct Missed {
 pub fn kinds_of(slots: &[Slot], wanted: &[SlotId]) -> Kinds {
     let mut kinds = Kinds::NONE;
     for slot in wanted.iter().filter_map(|id| slots.get(id.0 as usize)) {
-        if let Source::Signal { kind, .. } | Source::Familiar { kind, .. } = &slot.source {
-            kinds.insert(*kind);
+        let kind = match &slot.source {
+            Source::Signal { kind, .. } => Some(*kind),
+            other => other.measure().map(|(kind, _)| kind),
+        };
+        if let Some(kind) = kind {
+            kinds.insert(kind);
         }
     }
     kinds
@@ -162,9 +168,17 @@ impl<'v, 's> LookUp<'v, 's> {
             Source::Constant(Constant::Text(constant)) => Value::Text(constant),
             Source::Constant(Constant::Number(constant)) => Value::number(*constant),
             Source::Constant(Constant::Bool(constant)) => Value::Bool(*constant),
-            Source::Familiar { kind, signal, value } => {
-                self.familiar(*kind, *signal, view.read(*value).value)
+            Source::Familiar { kind, measure, value } => {
+                self.familiar(*kind, *measure, view.read(*value).value)
             }
+            Source::Deviation { kind, measure, value } => {
+                return self.deviation(*kind, *measure, view.read(*value));
+            }
+            Source::UnusualHour { kind, measure } => self.unusual_hour(*kind, *measure),
+            Source::TravelSpeed { kind, measure, from } => {
+                self.travel_speed(*kind, *measure, from, view)
+            }
+            Source::Window { kind, measure } => self.window(*kind, *measure),
             Source::Policy { .. } | Source::Learned => Value::Missing,
         };
         // A value computed from another one is as fresh as that.
@@ -225,15 +239,6 @@ impl<'v, 's> LookUp<'v, 's> {
         let lower = self.sources.arena.alloc_str(text);
         lower.make_ascii_lowercase();
         Value::Text(lower)
-    }
-
-    fn familiar(&self, kind: EntityKind, signal: SignalId, value: Value<'v>) -> Value<'v> {
-        let familiar = self
-            .sources
-            .cache
-            .value_hash(value)
-            .and_then(|hash| self.record(kind)?.familiar(signal, hash, self.request.now));
-        familiar.map_or(Value::Missing, Value::Bool)
     }
 }
 

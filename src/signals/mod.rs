@@ -11,6 +11,7 @@ mod learned;
 mod lists;
 mod lookup;
 mod observation;
+mod priors;
 mod record;
 
 pub use cache::{
@@ -22,7 +23,9 @@ pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
     ingest,
 };
+pub use learned::{Item, LastPlace, MAX_FAMILIAR, Summary, Usual};
 pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, Loaded};
 pub use lookup::{Missed, Sources, kinds_of, look_up};
-pub use observation::{Observation, Observations};
+pub use observation::{Observation, Observations, Seen, SeenPlace, SeenValue};
+pub use priors::Priors;
 pub use record::{Applied, Cell, Record, RecordBuilder};

@@ -1,21 +1,45 @@
-//! Observations: what requests teach, on their way to the cold side.
+//! Observations: what requests and reports teach, on their way to the cold side.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 
-use crate::model::{EntityKind, Familiar, SignalId, Timestamp};
+use crate::model::{EntityKind, SignalId, Timestamp};
 
-/// One thing that was seen with an entity.
+/// One thing that was seen of an entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
     pub kind: EntityKind,
     pub id: Box<str>,
-    pub signal: SignalId,
-    pub familiar: Familiar,
-    /// Of the value, by [`super::Cache::value_hash`]: the value itself stays with the request.
-    pub value_hash: u32,
     pub at: Timestamp,
+    pub seen: Seen,
+}
+
+/// What was seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Seen {
+    /// A value of a signal.
+    Value { signal: SignalId, value: SeenValue },
+    /// The entity itself, in a request.
+    Presence { place: Option<SeenPlace> },
+}
+
+/// A value as far as it can be learned from: the value itself stays behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SeenValue {
+    pub number: Option<f64>,
+    /// By [`super::Cache::value_hash`].
+    pub hash: u32,
+}
+
+/// Where an entity was seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SeenPlace {
+    /// Degrees.
+    pub latitude: f64,
+    pub longitude: f64,
+    /// How far off it may be.
+    pub radius_km: f64,
 }
 
 /// A bounded queue that a decision never waits for: where it is full, an

@@ -7,7 +7,7 @@
 //! The words of a record:
 //!
 //! ```text
-//! [the id][cells: two words each, sorted by signal][learned summary][texts: string values]
+//! [the id][cells: two words each, sorted by signal][learned summaries][texts: string values]
 //! ```
 //!
 //! The id stands first, in the cache line of the header: each read compares it.
@@ -23,8 +23,8 @@ mod tests;
 
 use triomphe::ThinArc;
 
-use super::learned;
-use crate::model::{EntityKind, PackedSet, SignalId, Timestamp, Value};
+use super::learned::{self, Item};
+use crate::model::{EntityKind, MeasureId, PackedSet, SignalId, Timestamp, Value};
 
 pub(super) use builder::Scratch;
 pub use builder::{Applied, RecordBuilder};
@@ -107,16 +107,20 @@ impl<'r> Record<'r> {
         self.raw_cells().iter().map(move |cell| self.decode(cell))
     }
 
-    /// Whether the entity has been seen with a value of `signal` before: `None`
-    /// where nothing was learned of that signal yet. See `learned`.
-    pub fn familiar(self, signal: SignalId, value_hash: u32, now: Timestamp) -> Option<bool> {
-        learned::familiar(self.learned(), signal, value_hash, now)
+    /// What was learned of a measure; `None` where nothing was.
+    pub fn summary(self, measure: MeasureId) -> Option<Item<'r>> {
+        learned::find(self.learned(), measure)
     }
 
-    /// The learned summary's words.
+    /// The learned summaries' words.
     pub(super) fn learned(self) -> &'r [u64] {
         let from = self.id_words() + usize::from(self.header.cells) * 2;
         self.words.get(from..from + usize::from(self.header.learned)).unwrap_or_default()
+    }
+
+    /// Bytes of summaries.
+    pub fn learned_bytes(self) -> usize {
+        size_of_val(self.learned())
     }
 
     /// Bytes that the record holds, without the allocator's rounding.

@@ -27,7 +27,7 @@ pub(super) async fn report(
     let batch = json::batch(&body)?;
     let published = Guard::into_inner(parts.pdp.published())
         .ok_or_else(|| Problem::unavailable("no policy is loaded yet"))?;
-    let mut intake = Intake::new(&published.snapshot.catalog, &parts.pdp.cache, Timestamp::now());
+    let mut intake = Intake::new(&published.snapshot.catalog, &parts.pdp, Timestamp::now());
     for report in batch {
         match report.into_report() {
             Ok(report) => intake.take(&report),

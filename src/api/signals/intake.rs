@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::super::pdp::Pdp;
 use crate::model::{Catalog, Timestamp};
-use crate::signals::{Cache, Report, Verdict, ingest};
+use crate::signals::{Cache, Observations, Report, Verdict, ingest};
 use crate::telemetry::Span;
 
 /// How many signals are taken in before others have their turn.
@@ -64,6 +65,7 @@ fn is_zero(n: &u64) -> bool {
 pub struct Intake<'i> {
     catalog: &'i Catalog,
     cache: &'i Cache,
+    observations: &'i Observations,
     now: Timestamp,
     receipt: Receipt,
     /// The number of the next report.
@@ -72,9 +74,10 @@ pub struct Intake<'i> {
 }
 
 impl<'i> Intake<'i> {
-    pub fn new(catalog: &'i Catalog, cache: &'i Cache, now: Timestamp) -> Self {
+    pub fn new(catalog: &'i Catalog, pdp: &'i Pdp, now: Timestamp) -> Self {
+        let (cache, observations) = (&*pdp.cache, &*pdp.observations);
         let receipt = Receipt::default();
-        Intake { catalog, cache, now, receipt, report: 0, since_yield: 0 }
+        Intake { catalog, cache, observations, now, receipt, report: 0, since_yield: 0 }
     }
 
     /// Takes the next report.
@@ -84,7 +87,7 @@ impl<'i> Intake<'i> {
             return self.refuse(format!("{signals} signals in one report; at most {MAX_SIGNALS}"));
         }
         self.since_yield += signals + 1;
-        let outcome = ingest(self.catalog, self.cache, report, self.now);
+        let outcome = ingest(self.catalog, self.cache, self.observations, report, self.now);
         if let Some(why) = &outcome.refused {
             return self.refuse(why.to_string());
         }

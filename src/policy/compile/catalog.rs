@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, ListKind, PathPattern, Route, RouteProperty, SignalDecl, SignalType,
-    Type, Vocabulary,
+    EntityDecl, EntityKind, ListKind, Measured, PathPattern, Route, RouteProperty, SignalDecl,
+    SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -47,6 +48,8 @@ pub(super) struct Catalogs<'a> {
     pub(super) geo: GeoPaths,
     pub(super) routes: Vec<Route>,
     pub(super) peer_groups: Vec<&'a str>,
+    /// The list of addresses behind which somebody may be anywhere.
+    pub(super) travel_anywhere: Option<usize>,
     places: HashMap<String, Place>,
 }
 
@@ -55,6 +58,24 @@ pub(super) struct Catalogs<'a> {
 pub(super) struct Declared<'a> {
     pub(super) decl: SignalDecl,
     pub(super) observe: Option<(Node<'a>, cel::Expr)>,
+}
+
+impl Declared<'_> {
+    /// What is learned of the signal whether or not a policy asks.
+    pub(super) fn learned(&self, catalogs: &Catalogs<'_>, measures: &mut Measures<'_>) {
+        let (kind, signal) = (self.decl.kind, self.decl.id);
+        let Some(entity) = catalogs.entities.iter().find(|e| e.kind == kind) else { return };
+        let name = format!("{}.{}", entity.name, self.decl.name);
+        // Where there are too many, whoever asks for one is told.
+        if let Some(baseline) = self.decl.learn.baseline {
+            let of = Measured::Baseline { signal, baseline };
+            measures.want(kind, format!("baseline({name})"), of);
+        }
+        if let Some(familiar) = self.decl.learn.familiar {
+            let of = Measured::Familiar { signal, familiar };
+            measures.want(kind, format!("familiar({name})"), of);
+        }
+    }
 }
 
 impl<'a> Catalogs<'a> {
@@ -78,6 +99,7 @@ impl<'a> Catalogs<'a> {
             "lists",
             "geo",
             "peer_groups",
+            "travel",
         ];
         let all: Vec<_> = documents
             .into_iter()
@@ -107,6 +129,11 @@ impl<'a> Catalogs<'a> {
             }
             if let Some(node) = fields.get("peer_groups") {
                 catalogs.read_peer_groups(node, diagnostics);
+            }
+        }
+        for fields in &all {
+            if let Some(node) = fields.get("travel") {
+                catalogs.read_travel(node, diagnostics);
             }
         }
         catalogs
@@ -350,6 +377,29 @@ impl<'a> Catalogs<'a> {
                 self.check_signal_name(node, diagnostics);
             }
             self.peer_groups.extend(name);
+        }
+    }
+
+    /// `travel: {anywhere: LIST}`: who comes from there doesn't travel.
+    fn read_travel(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        let Some(fields) = node.mapping(diagnostics, &["anywhere"]) else { return };
+        let Some(node) = fields.required("anywhere", diagnostics) else { return };
+        let Some(name) = node.string(diagnostics) else { return };
+        if self.travel_anywhere.is_some() {
+            diagnostics.error(node, "`travel` is declared twice");
+        }
+        let at = self.lists.iter().position(|list| *list.name == *name);
+        match at.and_then(|at| self.lists.get(at)).map(|list| list.kind) {
+            Some(ListKind::Cidr) => self.travel_anywhere = at,
+            Some(_) => {
+                diagnostics.error(node, format!("{} is no list of addresses", quoted(name)));
+            }
+            None => {
+                diagnostics
+                    .error(node, format!("unknown list {}", quoted(name)))
+                    .help("declare it under `lists`")
+                    .did_you_mean(name, self.lists.iter().map(|list| &*list.name));
+            }
         }
     }
 

@@ -53,7 +53,7 @@ impl Typed {
 pub(super) struct Expressions<'c, 'a> {
     pub(super) catalogs: &'c Catalogs<'a>,
     pub(super) policies: &'c HashMap<&'a str, Composable>,
-    pub(super) slots: &'c mut Slots,
+    pub(super) slots: &'c mut Slots<'a>,
     pub(super) diagnostics: &'c mut Diagnostics,
     pub(super) names: Names,
     /// Slots read so far, with those that fill them.
@@ -76,7 +76,7 @@ impl<'c, 'a> Expressions<'c, 'a> {
     pub(super) fn new(
         catalogs: &'c Catalogs<'a>,
         policies: &'c HashMap<&'a str, Composable>,
-        slots: &'c mut Slots,
+        slots: &'c mut Slots<'a>,
         diagnostics: &'c mut Diagnostics,
         place: Node<'a>,
     ) -> Self {

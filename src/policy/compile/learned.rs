@@ -1,9 +1,17 @@
 //! Functions of learned state: signatures, arguments, call sites as slots.
 
 use super::expression::{Expressions, Typed};
-use crate::model::{Source, Type};
+use crate::model::{
+    Count, EntityKind, GeoField, MeasureId, Measured, Membership, Seconds, SignalDecl, SignalType,
+    Source, TravelFrom, Type,
+};
 use crate::policy::cel::{self, ExprKind, Name};
 use crate::policy::diagnostic::quoted;
+
+/// The longest window that is counted.
+const LONGEST_WINDOW: Seconds = 90.0 * 86_400.0;
+/// What was seen at an hour of the day counts half after so long.
+const HOURS_HALF_LIFE: Seconds = 30.0 * 86_400.0;
 
 /// What a function of learned state takes at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +87,13 @@ impl Expressions<'_, '_> {
         }
         let source = match (function.text.as_str(), args) {
             ("familiar", [signal, value]) => self.familiar(signal, value)?,
+            ("deviation", [signal]) => self.deviation(signal, signal)?,
+            ("deviation", [value, signal]) => self.deviation(value, signal)?,
+            ("unusual_hour", [entity]) => self.unusual_hour(ast, entity)?,
+            ("travel_speed", [entity, place]) => self.travel_speed(entity, place)?,
+            (count @ ("rate" | "sum" | "distinct"), [signal, window]) => {
+                self.window_of(ast, count, signal, window)?
+            }
             _ => Source::Learned,
         };
         let slot = self.slots.intern(&ast.to_string(), source, ty, true);
@@ -86,20 +101,128 @@ impl Expressions<'_, '_> {
     }
 
     fn familiar(&mut self, signal: &cel::Expr, value: &cel::Expr) -> Option<Source> {
-        let names = signal.dotted()?;
-        let [entity, name] = names.as_slice() else { return None };
-        let kind = self.catalogs.entity(entity)?.kind;
-        let decl = self.catalogs.signal(kind, name)?;
-        if decl.learn.familiar.is_none() {
+        let decl = self.signal_decl(signal)?;
+        let (kind, id, familiar) = (decl.kind, decl.id, decl.learn.familiar);
+        let Some(familiar) = familiar else {
             let name = quoted(&signal.to_string());
             self.error(signal, format!("{name} does not learn what is familiar")).help(
                 "declare it in the catalog: `learn: {familiar: {keep: 16, forget_after: 90d}}`",
             );
             return None;
-        }
-        let signal = decl.id;
+        };
+        let of = Measured::Familiar { signal: id, familiar };
+        let measure = self.learn(signal, kind, format!("familiar({signal})"), of)?;
         let (value, _) = self.argument(value)?;
-        Some(Source::Familiar { kind, signal, value })
+        Some(Source::Familiar { kind, measure, value })
+    }
+
+    fn deviation(&mut self, value: &cel::Expr, signal: &cel::Expr) -> Option<Source> {
+        let decl = self.signal_decl(signal)?;
+        let (kind, id, baseline) = (decl.kind, decl.id, decl.learn.baseline);
+        let Some(baseline) = baseline else {
+            let name = quoted(&signal.to_string());
+            self.error(signal, format!("{name} does not learn what is usual"))
+                .help("declare it in the catalog: `learn: {baseline: {half_life: 14d}}`");
+            return None;
+        };
+        let of = Measured::Baseline { signal: id, baseline };
+        let measure = self.learn(signal, kind, format!("baseline({signal})"), of)?;
+        let (slot, ty) = self.argument(value)?;
+        if !matches!(ty, Type::Number | Type::Duration | Type::Any) {
+            self.error(value, format!("a deviation is of numbers, and this is a {ty}"));
+            return None;
+        }
+        Some(Source::Deviation { kind, measure, value: slot })
+    }
+
+    fn unusual_hour(&mut self, ast: &cel::Expr, entity: &cel::Expr) -> Option<Source> {
+        let kind = self.entity_kind(entity)?;
+        let of = Measured::Hours { half_life: HOURS_HALF_LIFE };
+        let measure = self.learn(ast, kind, format!("hours({entity})"), of)?;
+        Some(Source::UnusualHour { kind, measure })
+    }
+
+    fn travel_speed(&mut self, entity: &cel::Expr, place: &cel::Expr) -> Option<Source> {
+        let kind = self.entity_kind(entity)?;
+        let ExprKind::Call { args, .. } = &place.kind else { return None };
+        let address = args.first()?;
+        let (ip, _) = self.argument(address)?;
+        let mut field = |field, name| self.slots.geo(ip, field, &format!("{place}.{name}"));
+        let latitude = field(GeoField::Latitude, "lat");
+        let longitude = field(GeoField::Longitude, "lon");
+        let radius = field(GeoField::RadiusKm, "radius_km");
+        let excused = self.catalogs.travel_anywhere.map(|list| {
+            let name = self.catalogs.lists.get(list).map_or("", |list| &*list.name);
+            let list = u16::try_from(list).unwrap_or(u16::MAX);
+            let source = Source::Listed(Membership { list, value: ip });
+            self.slots.intern(&format!("{address} in lists.{name}"), source, Type::Bool, true)
+        });
+        let from = TravelFrom { latitude, longitude, radius, excused };
+        let measure = self.learn(place, kind, format!("place({entity})"), Measured::Place)?;
+        self.slots.measures.seen_from(kind, from);
+        Some(Source::TravelSpeed { kind, measure, from })
+    }
+
+    fn window_of(
+        &mut self,
+        ast: &cel::Expr,
+        count: &str,
+        signal: &cel::Expr,
+        window: &cel::Expr,
+    ) -> Option<Source> {
+        let seconds = self.window(window)?;
+        if seconds > LONGEST_WINDOW {
+            self.error(window, "windows are of at most 90 days");
+            return None;
+        }
+        let decl = self.signal_decl(signal)?;
+        let (kind, id, ty) = (decl.kind, decl.id, decl.ty);
+        let number = matches!(
+            ty,
+            SignalType::Number | SignalType::Counter | SignalType::Event | SignalType::Duration
+        );
+        let count = match (count, ty) {
+            ("distinct", _) => Count::Distinct,
+            (_, SignalType::Counter) => Count::Increase,
+            ("rate", _) => Count::Occurrences,
+            _ if number => Count::Total,
+            _ => {
+                let name = quoted(&signal.to_string());
+                self.error(signal, format!("a `sum` is of numbers, and {name} is a {}", ty.name()))
+                    .help("`rate` counts reports, and `distinct` different values");
+                return None;
+            }
+        };
+        let of = Measured::Window { signal: id, window: seconds, count };
+        // One of several ways to write one window.
+        let measure = self.learn(ast, kind, format!("{count:?}({signal}, {seconds}s)"), of)?;
+        Some(Source::Window { kind, measure })
+    }
+
+    fn learn(
+        &mut self,
+        at: &cel::Expr,
+        kind: EntityKind,
+        name: String,
+        of: Measured,
+    ) -> Option<MeasureId> {
+        let measure = self.slots.measures.want(kind, name, of);
+        if measure.is_none() {
+            self.error(at, "more is to be learned than can be numbered");
+        }
+        measure
+    }
+
+    /// The signal that an argument names; it was checked before.
+    fn signal_decl(&self, signal: &cel::Expr) -> Option<&SignalDecl> {
+        let names = signal.dotted()?;
+        let [entity, name] = names.as_slice() else { return None };
+        self.catalogs.signal(self.catalogs.entity(entity)?.kind, name)
+    }
+
+    fn entity_kind(&self, entity: &cel::Expr) -> Option<EntityKind> {
+        let ExprKind::Ident(name) = &entity.kind else { return None };
+        self.catalogs.entity(name).map(|entity| entity.kind)
     }
 
     fn learned_argument(&mut self, arg: &cel::Expr, takes: Takes) -> bool {

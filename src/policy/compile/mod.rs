@@ -6,6 +6,7 @@ mod curve;
 mod expression;
 mod functions;
 mod learned;
+mod measures;
 mod methods;
 mod names;
 mod never;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use catalog::Catalogs;
 use expression::{Expressions, Stage};
+use measures::Measures;
 use slots::Slots;
 use trust::{CompiledPolicy, Head};
 
@@ -66,8 +68,8 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
         heads.push(head);
     }
 
-    let mut slots = Slots::default();
-    let signals = compile_observations(&catalogs, &names, &mut slots, &mut diagnostics);
+    let mut slots = Slots::new(Measures::new(vocabulary));
+    let mut signals = compile_observations(&catalogs, &names, &mut slots, &mut diagnostics);
     let mut compiled: Vec<Option<CompiledPolicy>> = Vec::new();
     for (at, head) in heads.iter().enumerate() {
         let mut expressions =
@@ -87,8 +89,17 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     }
     let policies: Vec<CompiledPolicy> = compiled.into_iter().flatten().collect();
     let mut observed = BTreeSet::new();
-    for signal in signals.iter().filter(|s| s.learn.familiar.is_some()) {
-        if let Some(slot) = signal.observe {
+    let plan = slots.measures.plan();
+    for signal in &mut signals {
+        signal.teaches = plan.of_signal(signal.id).next().is_some();
+        if let (true, Some(slot)) = (signal.teaches, signal.observe) {
+            slots.close(slot, &mut observed);
+        }
+    }
+    let presences = slots.measures.presences();
+    for from in presences.iter().filter_map(|presence| presence.from) {
+        let places = [from.latitude, from.longitude, from.radius].into_iter().chain(from.excused);
+        for slot in places {
             slots.close(slot, &mut observed);
         }
     }
@@ -99,6 +110,8 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
         lists: catalogs.lists.clone(),
         geo: catalogs.geo.clone(),
         routes: catalogs.routes.clone(),
+        plan: Arc::new(plan),
+        presences,
         by_name: names.iter().map(|(name, known)| (Arc::from(*name), known.id)).collect(),
         slots: slots.finish(),
         policies: link(policies, &orders, &observed),
@@ -115,7 +128,7 @@ fn split(documents: &[Document]) -> (Vec<&Document>, Vec<&Document>) {
 fn compile_observations<'a>(
     catalogs: &Catalogs<'a>,
     names: &HashMap<&'a str, Composable>,
-    slots: &mut Slots,
+    slots: &mut Slots<'a>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<crate::model::SignalDecl> {
     let mut signals = Vec::new();
@@ -134,6 +147,7 @@ fn compile_observations<'a>(
                 }
             }
         }
+        declared.learned(catalogs, &mut slots.measures);
         signals.push(decl);
     }
     signals

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::catalog::Declared;
-use crate::model::{EntityKind, Familiar, Freshness, Learn, SignalDecl, SignalType, Vocabulary};
+use crate::model::{
+    Baseline, EntityKind, Familiar, Freshness, Learn, Season, SignalDecl, SignalType, Vocabulary,
+};
 use crate::policy::diagnostic::{Diagnostics, quoted};
 use crate::policy::source::{Entry, Node};
 
@@ -73,7 +75,8 @@ pub(super) fn read<'a>(
     let observe = fields
         .get("observe")
         .and_then(|node| node.expression(diagnostics).map(|expr| (node, expr)));
-    let learn = fields.get("learn").map(|node| read_learn(node, diagnostics)).unwrap_or_default();
+    let learn =
+        fields.get("learn").map(|node| read_learn(node, ty, diagnostics)).unwrap_or_default();
     let Some(id) = vocabulary.signal(kind, name, ty) else {
         diagnostics
             .error(entry.key_place(), format!("more than {} signals", Vocabulary::MAX_SIGNALS));
@@ -90,22 +93,32 @@ pub(super) fn read<'a>(
         pii,
         observe: None,
         learn,
+        teaches: false,
     };
     Some(Declared { decl, observe })
 }
 
-/// `learn`: checked whole. Baselines and trends are declared here and answer
-/// "missing" until there is something that learns them.
-fn read_learn(node: Node<'_>, diagnostics: &mut Diagnostics) -> Learn {
+/// `learn`: checked whole. A trend is declared here and answers "missing" until
+/// there is something that learns it.
+fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> Learn {
     let mut learn = Learn::default();
-    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar"]) else {
+    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar", "from"]) else {
         return learn;
     };
-    if let Some(node) = fields.get("baseline")
-        && let Some(fields) = node.mapping(diagnostics, &["half_life"])
-        && let Some(node) = fields.get("half_life")
-    {
-        node.duration(diagnostics);
+    if let Some(node) = fields.get("baseline") {
+        learn.baseline = read_baseline(node, diagnostics);
+        let number = matches!(
+            ty,
+            SignalType::Number | SignalType::Counter | SignalType::Event | SignalType::Duration
+        );
+        if !number {
+            diagnostics
+                .error(node, format!("a baseline is of numbers, and this is a {}", ty.name()));
+        }
+    }
+    if let Some(node) = fields.get("from") {
+        let from = [("permitted", false), ("all", true)];
+        learn.from_denied = node.one_of(diagnostics, &from).unwrap_or(false);
     }
     if let Some(node) = fields.get("trend")
         && let Some(fields) = node.mapping(diagnostics, &["window"])
@@ -136,4 +149,19 @@ fn read_learn(node: Node<'_>, diagnostics: &mut Diagnostics) -> Learn {
         }
     }
     learn
+}
+
+fn read_baseline(node: Node<'_>, diagnostics: &mut Diagnostics) -> Option<Baseline> {
+    let fields = node.mapping(diagnostics, &["half_life", "season"])?;
+    let half_life = match fields.get("half_life") {
+        None => Some(14.0 * 86_400.0),
+        Some(node) => node.duration(diagnostics).filter(|seconds| {
+            if *seconds <= 0.0 {
+                diagnostics.error(node, "`half_life` must be above zero");
+            }
+            *seconds > 0.0
+        }),
+    };
+    let season = fields.get("season").and_then(|node| node.one_of(diagnostics, &Season::ALL));
+    Some(Baseline { half_life: half_life?, season })
 }

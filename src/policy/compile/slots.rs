@@ -3,18 +3,25 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::measures::Measures;
 use crate::model::{Constant, GeoField, GeoQuery, Slot, SlotId, Source, Type};
 
 /// The slots of a snapshot while it is built. A slot is known by its name, the
 /// text that policies read it by.
-#[derive(Debug, Default)]
-pub(super) struct Slots {
+#[derive(Debug)]
+pub(super) struct Slots<'a> {
+    /// What is to be learned for some of them.
+    pub(super) measures: Measures<'a>,
     slots: Vec<Slot>,
     by_name: HashMap<Arc<str>, SlotId>,
     geo_queries: HashMap<SlotId, u16>,
 }
 
-impl Slots {
+impl<'a> Slots<'a> {
+    pub(super) fn new(measures: Measures<'a>) -> Self {
+        Slots { measures, slots: Vec::new(), by_name: HashMap::new(), geo_queries: HashMap::new() }
+    }
+
     /// The slot of this name, made on first sight.
     pub(super) fn intern(
         &mut self,
@@ -61,12 +68,8 @@ impl Slots {
         if !into.insert(id) {
             return;
         }
-        match self.get(id).map(|slot| &slot.source) {
-            Some(Source::Listed(membership)) => self.close(membership.value, into),
-            Some(Source::Geo { query, .. }) => self.close(query.address, into),
-            Some(Source::Lower(of)) => self.close(*of, into),
-            Some(Source::Familiar { value, .. }) => self.close(*value, into),
-            _ => {}
+        for read in self.get(id).map(|slot| slot.source.reads()).unwrap_or_default() {
+            self.close(read, into);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::api::question::{Question, QuestionHttp};
 use crate::engine::{PolicyId, Snapshot};
-use crate::model::{GeoField, Reading, SlotId, Source, Timestamp, Type, Value, suggest};
+use crate::model::{GeoField, Reading, SlotId, Timestamp, Type, Value, suggest};
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, quoted};
 use crate::policy::source::{Entry, Fields, Node};
@@ -269,15 +269,11 @@ fn read_learned(
     for entry in entries {
         // The text need not be written just as the policy has it.
         let name = cel::parse(entry.key).map_or(entry.key.to_owned(), |ast| ast.to_string());
-        let at = snapshot.slots.iter().position(|slot| {
-            *slot.name == *name && matches!(slot.source, Source::Learned | Source::Familiar { .. })
-        });
+        let at =
+            snapshot.slots.iter().position(|slot| *slot.name == *name && slot.source.is_learned());
         let found = at.and_then(|at| Some((u32::try_from(at).ok()?, snapshot.slots.get(at)?)));
         let Some((id, slot)) = found else {
-            let learnable = snapshot
-                .slots
-                .iter()
-                .filter(|slot| matches!(slot.source, Source::Learned | Source::Familiar { .. }));
+            let learnable = snapshot.slots.iter().filter(|slot| slot.source.is_learned());
             let near = suggest(&name, learnable.map(|s| &*s.name)).map(str::to_owned);
             let error =
                 diagnostics.error(entry.key_place(), format!("no policy asks {}", quoted(&name)));

@@ -12,7 +12,8 @@ use crate::api::resource;
 use crate::engine::{Evaluation, Snapshot, evaluate};
 use crate::model::{PolicyField, Reading, SlotId, Source, Value, View, Vocabulary};
 use crate::signals::{
-    Cache, Kinds, Limits, Report, ReportedValue, Secrets, Sources, Verdict, ingest, look_up,
+    Cache, Kinds, Limits, Observations, Report, ReportedValue, Secrets, Sources, Verdict, ingest,
+    look_up,
 };
 
 /// What became of a test: passed where nothing differs.
@@ -102,7 +103,8 @@ fn report(
                 )],
                 observed_at: Some(signal.at),
             };
-            let outcome = ingest(&snapshot.catalog, cache, &report, test.now);
+            let outcome =
+                ingest(&snapshot.catalog, cache, &Observations::new(1), &report, test.now);
             if let Verdict::Rejected(why) = outcome.verdict(0) {
                 let (line, _) = signal.place.file.line_column(signal.place.span.start);
                 return Err(format!("line {line}: {why}"));

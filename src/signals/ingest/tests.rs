@@ -45,6 +45,7 @@ fn house() -> House {
         pii: false,
         observe: None,
         learn: Learn::default(),
+        teaches: false,
     });
     let entity = EntityDecl { kind: user, name: "user".into(), forget_after: None };
     House {
@@ -71,7 +72,7 @@ impl House {
             signals: signals.into_iter().map(|(name, value)| (name.into(), value)).collect(),
             observed_at,
         };
-        ingest(&self.catalog, &self.cache, &report, NOW)
+        ingest(&self.catalog, &self.cache, &Observations::new(1), &report, NOW)
     }
 
     /// A signal's value as Rust shows it.
@@ -205,7 +206,7 @@ fn odd_spans_are_no_spans() {
 fn a_report_that_names_no_entity_is_refused_whole() {
     let house = house();
     let refused = |report: &Report<'_>| {
-        let outcome = ingest(&house.catalog, &house.cache, report, NOW);
+        let outcome = ingest(&house.catalog, &house.cache, &Observations::new(1), report, NOW);
         assert!(matches!(outcome.verdict(0), Verdict::Rejected(_)));
         (outcome.refused.unwrap().to_string(), outcome.accepted)
     };
@@ -233,7 +234,13 @@ fn a_report_that_names_no_entity_is_refused_whole() {
     assert_eq!(refused(&report("user", "u1", -1)).0, "`observed_at` is before 1970");
     assert_eq!(refused(&report("user", "u1", i64::MAX)).1, 0);
     assert_eq!(house.cache.stats().entities, 0);
-    let within = ingest(&house.catalog, &house.cache, &report("user", "u1", now + 300_000), NOW);
+    let within = ingest(
+        &house.catalog,
+        &house.cache,
+        &Observations::new(1),
+        &report("user", "u1", now + 300_000),
+        NOW,
+    );
     assert_eq!(within.accepted, 1);
 }
 

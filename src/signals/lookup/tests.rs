@@ -3,10 +3,13 @@ use std::sync::Arc;
 use super::*;
 use crate::model::ListKind;
 use crate::model::{
-    Entities, Familiar, GeoField, Http, Membership, Owner, PackedSet, Party, PolicyField, Property,
-    Type,
+    Entities, GeoField, Http, MeasureId, Membership, Owner, PackedSet, Party, PolicyField,
+    Property, TravelFrom, Type,
 };
-use crate::signals::{Geo, GeoTable, Limits, List, OwnedPlace, Secrets};
+use crate::signals::{
+    Geo, GeoTable, LastPlace, Limits, List, OwnedPlace, Priors, RecordBuilder, Secrets, Summary,
+    Usual,
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_780_304_400_000);
 const USER: EntityKind = EntityKind(0);
@@ -303,11 +306,10 @@ fn lists_geo_and_case_read_other_slots() {
 #[test]
 fn one_learned_function_proves_the_contract() {
     let house = house();
-    let bounds = Familiar { keep: 4, forget_after: 1000.0 };
     let german = house.cache.value_hash(Value::Text("DE")).unwrap();
-    let familiar = |signal, value| Source::Familiar {
+    let familiar = |measure, value| Source::Familiar {
         kind: USER,
-        signal: SignalId(signal),
+        measure: MeasureId(measure),
         value: SlotId(value),
     };
     let sources = || {
@@ -322,17 +324,106 @@ fn one_learned_function_proves_the_contract() {
         ]
     };
     let asked = |request: &Request<'_>| house.values(request, sources())[2..].to_vec();
-    let mut request = request(&[], &[]);
+    let request = request(&[], &[]);
     assert_eq!(asked(&request)[0], "Missing", "nothing learned");
-    house
-        .cache
-        .update(USER, "u1", NOW, |r| r.learn_familiar(SignalId(1), german, NOW, &bounds))
-        .unwrap();
+    house.knows(1, &Summary::Familiar([german].into_iter().collect()));
     let (yes, no, unknown) = (Value::Bool(true), Value::Bool(false), Value::Missing);
     let expected = shown(&[yes, no, unknown, Value::Missing, unknown]);
     assert_eq!(asked(&request), expected);
-    request.now = ago(-5000);
-    assert_eq!(asked(&request)[0], "Bool(false)", "forgotten");
+}
+
+impl House {
+    fn knows(&self, measure: u16, summary: &Summary) {
+        let put = |record: &mut RecordBuilder<'_>| record.summarise(MeasureId(measure), summary);
+        self.cache.update(USER, "u1", NOW, put).unwrap();
+    }
+}
+
+#[test]
+fn deviations_count_from_what_is_usual_and_are_as_sure_as_much_is_known() {
+    let house = house();
+    let measure = MeasureId(1);
+    let sources = || {
+        [
+            Source::Constant(Constant::Number(160.0)),
+            Source::Deviation { kind: USER, measure, value: SlotId(0) },
+            Source::Constant(Constant::Text("much".into())),
+            Source::Deviation { kind: USER, measure, value: SlotId(2) },
+            Source::Constant(Constant::Number(1e300)),
+            Source::Deviation { kind: USER, measure, value: SlotId(4) },
+        ]
+    };
+    let ask = |request: &Request<'_>| house.look_up(request, sources(), &[]).0;
+    let request = request(&[], &[]);
+    assert_eq!(ask(&request)[1].0, "Missing", "no prior at all");
+    let usual = Usual { mean: 100.0, deviation: 20.0, weight: 1000.0 };
+    house.cache.set_priors(Priors::new(vec![(measure, usual)]));
+    assert_eq!(ask(&request)[1], ("Number(3.0)".to_owned(), 0.0), "like others, not sure at all");
+    house.knows(1, &Summary::Usual(Usual { mean: 128.0, deviation: 8.0, weight: 63.0 }));
+    let readings = ask(&request);
+    assert_eq!(readings[1].0, "Number(4.0)");
+    assert!((readings[1].1 - 63.0 / 67.0).abs() < 0.01, "{}", readings[1].1);
+    assert_eq!(readings[3].0, "Missing", "a text deviates from nothing");
+    assert_eq!(readings[5].0, "Number(100.0)", "told up to 100");
+}
+
+#[test]
+fn who_was_elsewhere_a_while_ago_has_travelled() {
+    let house = house();
+    let measure = MeasureId(1);
+    let travel = |excused| Source::TravelSpeed {
+        kind: USER,
+        measure,
+        from: TravelFrom { latitude: SlotId(0), longitude: SlotId(1), radius: SlotId(2), excused },
+    };
+    let number = |x| Source::Constant(Constant::Number(x));
+    let sources = || {
+        [
+            number(0.0),
+            number(10.0),
+            number(11.0),
+            travel(None),
+            Source::Constant(Constant::Bool(true)),
+            travel(Some(SlotId(4))),
+        ]
+    };
+    let mut request = request(&[], &[]);
+    let ask = |request: &Request<'_>| -> Vec<f64> {
+        let values = house.values(request, sources());
+        let number = |text: &str| text.trim_start_matches("Number(").trim_end_matches(')').parse();
+        [3, 5].map(|at: usize| number(&values[at]).unwrap_or(f64::NAN)).to_vec()
+    };
+    assert!(ask(&request)[0].is_nan(), "no last place");
+    let place = LastPlace { at: NOW, latitude: 0.0, longitude: 0.0, radius_km: 1.0 };
+    house.knows(1, &Summary::Place(place));
+    request.now = ago(-7200);
+    // Ten degrees of the equator, less how far off both may be, in two hours.
+    let speed = (6371.0088 * 10f64.to_radians() - 12.0) / 2.0;
+    let asked = ask(&request);
+    assert!((asked[0] - speed).abs() < 0.01, "{} for {speed}", asked[0]);
+    assert_eq!(asked[1], 0.0, "excused");
+    request.now = ago(7200);
+    assert!((ask(&request)[0] - speed * 120.0).abs() < 1.0, "never less than a minute");
+}
+
+#[test]
+fn hours_and_windows_are_read_as_they_were_learned() {
+    let house = house();
+    let mut levels = [0; 24];
+    levels[usize::try_from(NOW.millis() / 3_600_000 % 24).unwrap()] = 5;
+    let sources = || {
+        let (kind, measure) = (USER, MeasureId);
+        [
+            Source::UnusualHour { kind, measure: measure(1) },
+            Source::Window { kind, measure: measure(2) },
+        ]
+    };
+    let request = request(&[], &[]);
+    assert_eq!(house.values(&request, sources()), shown(&[Value::Missing, Value::Missing]));
+    house.knows(1, &Summary::Hours(levels));
+    house.knows(2, &Summary::Window(17.0));
+    let expected = [Value::Number(1.0 - 5.0 / 15.0), Value::Number(17.0)];
+    assert_eq!(house.values(&request, sources()), shown(&expected));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::{
     TAG_NONE, TAG_NUMBER, TAG_SET, TAG_SHIFT, TAG_TEXT, TAG_TIMESTAMP, observed_at_of, signal_of,
     slice_of, tag_of,
 };
-use crate::model::{EntityKind, Familiar, SignalId, Timestamp, Value};
-use crate::signals::learned;
+use crate::model::{EntityKind, MeasureId, SignalId, Timestamp, Value};
+use crate::signals::learned::{self, Summary};
 
 /// A record longer than this is refused, so that the memory of one entity is
 /// bounded whatever the catalog declares.
@@ -128,17 +128,17 @@ impl RecordBuilder<'_> {
         Applied::Accepted
     }
 
-    /// Notes that the entity was seen with a value. See `learned`.
-    pub fn learn_familiar(
-        &mut self,
-        signal: SignalId,
-        value_hash: u32,
-        seen_at: Timestamp,
-        bounds: &Familiar,
-    ) {
-        if learned::learn_familiar(&mut self.0.learned, signal, value_hash, seen_at, bounds) {
-            self.0.changed = true;
-        }
+    /// Whether nothing was learned of the entity yet, as far as the record knows.
+    pub fn is_unlearned(&self) -> bool {
+        self.0.learned.is_empty()
+    }
+
+    /// Puts what was learned of a measure in place of what it says now. Says whether
+    /// there was room.
+    pub fn summarise(&mut self, measure: MeasureId, summary: &Summary) -> bool {
+        let put = learned::put(&mut self.0.learned, measure, summary);
+        self.0.changed |= put == Some(true);
+        put.is_some()
     }
 }
 

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Familiar;
 
 const USER: EntityKind = EntityKind(0);
 
@@ -99,45 +98,6 @@ const MAX_TEXTS: usize = super::builder::MAX_BYTES;
 fn ten_numbers_fit_a_block_of_224_bytes() {
     let cells: Vec<_> = (0..10).map(|n| (n, 1, Value::Number(1.0))).collect();
     assert!(Record::of(&build(None, "user-00000001", &cells)).bytes() <= 224);
-}
-
-#[test]
-fn familiar_values_are_bounded_and_forgotten() {
-    let bounds = Familiar { keep: 2, forget_after: 86_400.0 };
-    let day = 86_400_000;
-    let start = 1_750_000_000_000;
-    let mut scratch = Scratch::default();
-    let mut builder = scratch.start(None);
-    for (hash, day_of) in [(1, 0), (2, 1), (3, 2)] {
-        builder.learn_familiar(SignalId(5), hash, at(start + day_of * day), &bounds);
-    }
-    let stored = scratch.build(USER, "u", 1).unwrap();
-    let ask = |stored: &Stored, signal, hash, millis| {
-        Record::of(stored).familiar(SignalId(signal), hash, at(millis))
-    };
-    let now = start + 2 * day;
-    assert_eq!(ask(&stored, 4, 1, now), None, "nothing learned of that signal");
-    assert_eq!(ask(&stored, 5, 1, now), Some(false), "one too many: the longest unseen went");
-    assert_eq!(ask(&stored, 5, 3, now), Some(true));
-    assert_eq!(ask(&stored, 5, 3, now + day - 1), Some(true));
-    assert_eq!(ask(&stored, 5, 3, now + day + 3_600_000), Some(false), "forgotten");
-    // Signals come and go beside it.
-    let next = build(Some(&stored), "u", &[(1, 1, Value::Text("x"))]);
-    assert_eq!(ask(&next, 5, 3, now), Some(true));
-}
-
-#[test]
-fn the_learned_summary_has_at_most_128_bytes() {
-    let bounds = Familiar { keep: 255, forget_after: 1e18 };
-    let mut scratch = Scratch::default();
-    let mut builder = scratch.start(None);
-    for n in 0..1000u32 {
-        builder.learn_familiar(SignalId((n % 7) as u16), n, at(i64::from(n) * 4_000_000), &bounds);
-    }
-    let stored = scratch.build(USER, "u", 1).unwrap();
-    assert_eq!(Record::of(&stored).learned().len(), learned::MAX_WORDS);
-    let last = Record::of(&stored).familiar(SignalId(999 % 7), 999, at(4_000_000_000));
-    assert_eq!(last, Some(true));
 }
 
 #[derive(Clone, Debug)]

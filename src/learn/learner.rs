@@ -1,0 +1,258 @@
+//! The learner: a state machine that observations and time drive. It asks no clock
+//! and waits for nothing: a server feeds it from a queue, a replay from a file.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use super::baseline::BaselineState;
+use super::profile::{NEVER, Profile};
+use super::profiles::Profiles;
+use super::state::State;
+use super::words::Head;
+use crate::model::{Measure, MeasureId, Measured, Plan, Seconds, Timestamp};
+use crate::signals::{Cache, Observation, Priors, RecordBuilder, Seen, Usual};
+
+/// Below so much a population's baseline is no prior (observations).
+const LEAST_PRIOR: f64 = 5.0;
+/// Priors are published after so many observations that changed one.
+const PRIORS_EVERY: usize = 64;
+
+/// How much is learned at most, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds {
+    pub max_profiles: usize,
+    /// A profile of an entity unseen for so long is dropped (seconds).
+    pub retention: Seconds,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { max_profiles: 4_000_000, retention: 180.0 * 86_400.0 }
+    }
+}
+
+/// What there is and was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    pub profiles: u64,
+    /// Profiles dropped to make room.
+    pub evicted: u64,
+    /// Observations that taught something.
+    pub observations: u64,
+    /// Summaries that a record had no room for.
+    pub refused: u64,
+}
+
+/// Turns observations into profiles, and profiles into what the hot path reads.
+#[derive(Debug)]
+pub struct Learner {
+    cache: Arc<Cache>,
+    plan: Arc<Plan>,
+    bounds: Bounds,
+    profiles: Profiles,
+    /// What is usual for all entities together, by measure.
+    priors: BTreeMap<MeasureId, BaselineState>,
+    unpublished_priors: usize,
+    /// When which profile is to be looked at. A profile has one timer that counts,
+    /// the one at its own `due`.
+    timers: BinaryHeap<Reverse<(i64, u64)>>,
+    observations: u64,
+    refused: u64,
+    words: Vec<u64>,
+    scratch: Vec<u64>,
+}
+
+impl Learner {
+    /// Learns for `cache`. Which profiles go when there are too many is drawn from `seed`.
+    pub fn new(cache: Arc<Cache>, bounds: Bounds, seed: u64) -> Self {
+        Learner {
+            cache,
+            plan: Arc::default(),
+            bounds,
+            profiles: Profiles::new(bounds.max_profiles, seed),
+            priors: BTreeMap::new(),
+            unpublished_priors: 0,
+            timers: BinaryHeap::new(),
+            observations: 0,
+            refused: 0,
+            words: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// What is to be learned from now on. What was learned stays.
+    pub fn follow(&mut self, plan: Arc<Plan>) {
+        self.plan = plan;
+    }
+
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    pub fn learned(&self) -> Learned {
+        Learned {
+            profiles: self.profiles.len() as u64,
+            evicted: self.profiles.evicted,
+            observations: self.observations,
+            refused: self.refused,
+        }
+    }
+
+    /// Bytes of all profiles, without the allocator's rounding.
+    pub fn bytes(&self) -> usize {
+        self.profiles.bytes()
+    }
+
+    /// Learns one observation.
+    pub fn observe(&mut self, observation: &Observation) {
+        let plan = Arc::clone(&self.plan);
+        let Observation { kind, id, at, seen } = observation;
+        // Most observations teach one or two measures.
+        let mut taught: arrayvec::ArrayVec<&Measure, 16> = arrayvec::ArrayVec::new();
+        match seen {
+            Seen::Value { signal, .. } => taught.extend(plan.of_signal(*signal).take(16)),
+            Seen::Presence { .. } => taught.extend(plan.of_presence(*kind).take(16)),
+        }
+        if taught.is_empty() {
+            return;
+        }
+        self.observations += 1;
+        let place = self.profiles.find_or_make(*kind, id, *at);
+        let retention = self.retained_until(*at);
+        let Some(profile) = self.profiles.get_mut(place) else { return };
+        profile.touch(*at);
+        let mut due = if profile.due == NEVER { retention } else { profile.due };
+        for measure in &taught {
+            let mut state = read(profile, measure);
+            if let (State::Baseline(own), Measured::Baseline { baseline, .. }) =
+                (&state, &measure.of)
+                && let Seen::Value { value, .. } = seen
+                && let Some(x) = value.number
+            {
+                // Each entity has its say in what is usual for all, and the first
+                // observations of one more than the thousandth of another.
+                let weight = 1.0 / (1.0 + own.own(*at, None).weight);
+                let prior = self.priors.entry(measure.id).or_default();
+                prior.observe(x, weight, *at, baseline);
+                self.unpublished_priors += 1;
+            }
+            if !state.observe(&measure.of, *seen, *at) {
+                continue;
+            }
+            self.words.clear();
+            state.write(&measure.of, &mut self.words);
+            profile.put(measure.id, state.time(*at), &self.words, &mut self.scratch);
+            due = due.min(state.due(&measure.of, *at).map_or(NEVER, Timestamp::millis));
+        }
+        if due < profile.due {
+            profile.due = due;
+            let hash = self.profiles.hash(*kind, id);
+            self.timers.push(Reverse((due, hash)));
+        }
+        self.publish(place, *at, |measure| taught.iter().any(|t| t.id == measure.id));
+        if self.unpublished_priors >= PRIORS_EVERY {
+            self.publish_priors(*at);
+        }
+    }
+
+    /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
+    pub fn advance(&mut self, now: Timestamp) {
+        while let Some(Reverse((due, hash))) = self.timers.peek().copied() {
+            if due > now.millis() {
+                break;
+            }
+            self.timers.pop();
+            // A profile that was dropped, or whose time was changed, is not found.
+            if let Some(place) = self.profiles.find_due(hash, due) {
+                self.pass(place, hash, now);
+            }
+        }
+        if self.unpublished_priors > 0 {
+            self.publish_priors(now);
+        }
+    }
+
+    fn pass(&mut self, place: usize, hash: u64, now: Timestamp) {
+        let plan = Arc::clone(&self.plan);
+        let Some(profile) = self.profiles.get_mut(place) else { return };
+        let retention = profile.seen().millis().saturating_add(span(self.bounds.retention));
+        if now.millis() >= retention {
+            self.profiles.remove(place);
+            return;
+        }
+        let mut due = retention;
+        let kind = profile.kind();
+        for measure in plan.measures().iter().filter(|m| m.kind == kind) {
+            if profile.measure(measure.id).is_none() {
+                continue;
+            }
+            let mut state = read(profile, measure);
+            state.pass(&measure.of, now);
+            self.words.clear();
+            state.write(&measure.of, &mut self.words);
+            profile.put(measure.id, state.time(now), &self.words, &mut self.scratch);
+            due = due.min(state.due(&measure.of, now).map_or(NEVER, Timestamp::millis));
+        }
+        // Time goes on, whatever a state says.
+        profile.due = due.max(now.millis().saturating_add(1));
+        self.timers.push(Reverse((profile.due, hash)));
+        self.publish(place, now, |_| true);
+    }
+
+    /// Tells the cache what changed. A record that knows nothing is told all.
+    fn publish(&mut self, place: usize, now: Timestamp, changed: impl Fn(&Measure) -> bool) {
+        let Some(profile) = self.profiles.get(place) else { return };
+        let (plan, priors, refused) = (&self.plan, &self.priors, &mut self.refused);
+        let tell = |record: &mut RecordBuilder<'_>| {
+            let all = record.is_unlearned();
+            for (head, words) in profile.measures() {
+                let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
+                if !all && !changed(measure) {
+                    continue;
+                }
+                let state = State::read(&measure.of, head, words);
+                let prior = prior(priors, measure, now);
+                if let Some(summary) = state.summary(&measure.of, now, prior)
+                    && !record.summarise(measure.id, &summary)
+                {
+                    *refused += 1;
+                }
+            }
+        };
+        // A refused write is counted by the cache; there is nobody to tell.
+        let _refused = self.cache.update(profile.kind(), profile.id(), now, tell);
+    }
+
+    fn publish_priors(&mut self, now: Timestamp) {
+        self.unpublished_priors = 0;
+        let all = self.plan.measures().iter();
+        let priors = all.filter_map(|m| Some((m.id, prior(&self.priors, m, now)?))).collect();
+        self.cache.set_priors(Priors::new(priors));
+    }
+
+    fn retained_until(&self, at: Timestamp) -> i64 {
+        at.millis().saturating_add(span(self.bounds.retention))
+    }
+}
+
+fn read(profile: &Profile, measure: &Measure) -> State {
+    let nothing = Head { measure: measure.id.0, words: 0, time: 0 };
+    let (head, words) = profile.measure(measure.id).unwrap_or((nothing, &[]));
+    State::read(&measure.of, head, words)
+}
+
+/// What is usual for all entities together, where enough is known.
+fn prior(
+    priors: &BTreeMap<MeasureId, BaselineState>,
+    measure: &Measure,
+    now: Timestamp,
+) -> Option<Usual> {
+    let Measured::Baseline { baseline, .. } = &measure.of else { return None };
+    let usual = priors.get(&measure.id)?.own(now, baseline.season);
+    (usual.weight >= LEAST_PRIOR).then_some(usual)
+}
+
+fn span(seconds: Seconds) -> i64 {
+    (seconds.clamp(1.0, 1e12) * 1e3) as i64
+}

@@ -1,0 +1,136 @@
+//! The state of one measure of one entity, whatever it is of.
+
+use super::baseline::BaselineState;
+use super::familiar::FamiliarState;
+use super::hours::HoursState;
+use super::place::PlaceState;
+use super::window::WindowState;
+use super::words::{self, Head};
+use crate::model::{Measured, Timestamp};
+use crate::signals::{Seen, Summary, Usual};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
+    Baseline(BaselineState),
+    Familiar(FamiliarState),
+    Hours(HoursState),
+    Place(PlaceState),
+    Window(WindowState),
+}
+
+impl State {
+    pub(super) fn read(of: &Measured, head: Head, words: &[u64]) -> Self {
+        match of {
+            Measured::Baseline { .. } => State::Baseline(BaselineState::read(head, words)),
+            Measured::Familiar { .. } => State::Familiar(FamiliarState::read(head, words)),
+            Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
+            Measured::Place => State::Place(PlaceState::read(head, words)),
+            Measured::Window { count, .. } => State::Window(WindowState::read(head, words, *count)),
+        }
+    }
+
+    pub(super) fn write(&self, of: &Measured, words: &mut Vec<u64>) {
+        match (self, of) {
+            (State::Baseline(state), _) => state.write(words),
+            (State::Familiar(state), _) => state.write(words),
+            (State::Hours(state), _) => state.write(words),
+            (State::Place(state), _) => state.write(words),
+            (State::Window(state), Measured::Window { count, .. }) => state.write(*count, words),
+            (State::Window(_), _) => {}
+        }
+    }
+
+    /// Takes in what was seen. Says whether it teaches this measure anything.
+    pub(super) fn observe(&mut self, of: &Measured, seen: Seen, at: Timestamp) -> bool {
+        match (self, of, seen) {
+            (
+                State::Baseline(state),
+                Measured::Baseline { baseline, .. },
+                Seen::Value { value, .. },
+            ) => {
+                let Some(x) = value.number else { return false };
+                state.observe(x, 1.0, at, baseline);
+            }
+            (
+                State::Familiar(state),
+                Measured::Familiar { familiar, .. },
+                Seen::Value { value, .. },
+            ) => {
+                state.observe(value.hash, at, familiar);
+            }
+            (
+                State::Window(state),
+                Measured::Window { window, count, .. },
+                Seen::Value { value, .. },
+            ) => {
+                state.observe(value, at, *window, *count);
+            }
+            (State::Hours(state), Measured::Hours { half_life }, Seen::Presence { .. }) => {
+                state.observe(at, *half_life);
+            }
+            (State::Place(state), Measured::Place, Seen::Presence { place: Some(place) }) => {
+                state.observe(place, at);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Lets time pass: forgets what is due.
+    pub(super) fn pass(&mut self, of: &Measured, now: Timestamp) {
+        match (self, of) {
+            (State::Familiar(state), Measured::Familiar { familiar, .. }) => {
+                state.forget(now, familiar);
+            }
+            (State::Window(state), Measured::Window { window, .. }) => {
+                state.forget_at(now, *window);
+            }
+            _ => {}
+        }
+    }
+
+    /// When what the hot path sees of it changes by time alone.
+    pub(super) fn due(&self, of: &Measured, now: Timestamp) -> Option<Timestamp> {
+        match (self, of) {
+            (State::Familiar(state), Measured::Familiar { familiar, .. }) => state.due(familiar),
+            (State::Window(state), Measured::Window { window, .. }) => state.due(*window),
+            (State::Baseline(_), Measured::Baseline { baseline, .. }) => {
+                // What is usual is that of the present hour.
+                baseline.season.map(|_| {
+                    Timestamp::from_millis((now.millis().div_euclid(3_600_000) + 1) * 3_600_000)
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// When it was changed last, for states that decay (seconds since 2020).
+    pub(super) fn time(&self, at: Timestamp) -> u32 {
+        match self {
+            State::Baseline(state) => state.at,
+            State::Hours(state) => state.at,
+            _ => words::seconds(at),
+        }
+    }
+
+    /// What the hot path is to know; `None` where too little is known to say anything.
+    pub(super) fn summary(
+        &self,
+        of: &Measured,
+        now: Timestamp,
+        prior: Option<Usual>,
+    ) -> Option<Summary> {
+        match (self, of) {
+            (State::Baseline(state), Measured::Baseline { baseline, .. }) => {
+                Some(Summary::Usual(state.usual(now, baseline.season, prior)))
+            }
+            (State::Familiar(state), _) => Some(state.summary()),
+            (State::Hours(state), _) => state.summary(),
+            (State::Place(state), _) => state.summary(),
+            (State::Window(state), Measured::Window { count, .. }) => {
+                Some(Summary::Window(state.value(*count)))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Each function against an oracle: all observations kept, and computed anew.
+
+mod support;
+
+mod baseline;
+mod familiar;
+mod hostile;
+mod hours;
+mod memory;
+mod place;
+mod window;

@@ -1,0 +1,95 @@
+use proptest::prelude::*;
+
+use super::support::{DAY, HOUR, SIGNAL, at, house, house_within};
+use crate::learn::Bounds;
+use crate::model::{Baseline, Count, Familiar, Measured, Season, Value};
+use crate::signals::SeenPlace;
+
+fn all() -> [Measured; 8] {
+    let familiar = Familiar { keep: 16, forget_after: 86_400.0 };
+    let season = Some(Season::HourOfWeek);
+    let window = |seconds, count| Measured::Window { signal: SIGNAL, window: seconds, count };
+    [
+        Measured::Baseline { signal: SIGNAL, baseline: Baseline { half_life: 1e6, season } },
+        Measured::Familiar { signal: SIGNAL, familiar },
+        Measured::Hours { half_life: 1e6 },
+        Measured::Place,
+        window(30.0, Count::Occurrences),
+        window(7.0 * 86_400.0, Count::Total),
+        window(3600.0, Count::Distinct),
+        window(3600.0, Count::Increase),
+    ]
+}
+
+fn odd() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>(),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        Just(1e308),
+        Just(-1e308),
+        Just(0.0),
+    ]
+}
+
+proptest! {
+    /// Clocks that jump, numbers that aren't: time goes on, and what is said is a number.
+    #[test]
+    fn nothing_that_comes_corrupts_a_profile(
+        steps in prop::collection::vec((any::<i64>(), odd(), 0u8..3), 1..80),
+    ) {
+        let mut house = house(&all());
+        for (millis, x, user) in steps {
+            let id = format!("u{user}");
+            // Years back and forth, and the ends of time.
+            let now = millis / 1_000_000;
+            if !x.is_nan() {
+                house.saw(&id, Value::Number(x), now);
+            }
+            let place = SeenPlace { latitude: x, longitude: x, radius_km: x };
+            house.present(&id, Some(place), now);
+            for measure in 0..8 {
+                let told = house.window_of(&id, measure);
+                prop_assert!(told.is_none_or(f64::is_finite));
+            }
+        }
+        house.learner.advance(at(i64::MAX / 4));
+        prop_assert_eq!(house.learner.learned().profiles, 0, "all are long unseen");
+    }
+}
+
+#[test]
+fn random_ids_do_not_grow_memory() {
+    let bounds = Bounds { max_profiles: 1000, ..Bounds::default() };
+    let mut house = house_within(&all(), bounds);
+    for n in 0..1000 {
+        house.saw(&format!("known-{n}"), Value::Number(1.0), n);
+    }
+    for n in 0..50_000 {
+        house.saw(&format!("random-{n}"), Value::Number(1.0), HOUR + n);
+    }
+    let learned = house.learner.learned();
+    assert_eq!((learned.profiles, learned.evicted), (1000, 50_000));
+    assert!(house.learner.bytes() < 4 * 1024 * 1024, "{} bytes", house.learner.bytes());
+}
+
+#[test]
+fn who_is_unseen_for_long_is_dropped() {
+    let bounds = Bounds { retention: 10.0 * 86_400.0, ..Bounds::default() };
+    let mut house = house_within(&all(), bounds);
+    house.saw("u1", Value::Number(1.0), 0);
+    house.saw("u2", Value::Number(1.0), 5 * DAY);
+    house.learner.advance(at(10 * DAY + HOUR));
+    assert_eq!(house.learner.learned().profiles, 1);
+    house.learner.advance(at(15 * DAY + HOUR));
+    assert_eq!(house.learner.learned().profiles, 0);
+}
+
+#[test]
+fn a_user_with_a_million_devices_keeps_sixteen() {
+    let mut house = house(&all());
+    for n in 0..20_000 {
+        house.saw("u1", Value::Text(&format!("device-{n}")), n * 10);
+    }
+    assert!(house.learner.bytes() < 8192, "{} bytes", house.learner.bytes());
+}

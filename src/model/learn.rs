@@ -1,0 +1,148 @@
+//! What is learned: the declarations, as policies and catalogs make them.
+//!
+//! A **measure** is one thing learned of each entity of a kind: the baseline of a
+//! signal, the values it is familiar with, its rate in a window. A measure's id is
+//! given out once by the vocabulary and keyed on its name, so that a profile
+//! learned under one revision is read rightly under the next.
+
+use std::sync::Arc;
+
+use super::catalog::{EntityKind, SignalId};
+use super::time::Seconds;
+
+/// One measure of one entity kind. Ids are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MeasureId(pub u16);
+
+/// One thing that is learned of each entity of a kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    pub id: MeasureId,
+    pub kind: EntityKind,
+    /// `baseline(user.download_bytes)`, `rate(user.message_sent, "1h")`.
+    pub name: Arc<str>,
+    pub of: Measured,
+}
+
+/// What a measure is learned from, and how.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Measured {
+    /// What is usual for a number.
+    Baseline { signal: SignalId, baseline: Baseline },
+    /// The values that are usual for a text.
+    Familiar { signal: SignalId, familiar: Familiar },
+    /// The hours of the day (UTC) at which the entity is seen.
+    Hours { half_life: Seconds },
+    /// Where the entity was seen last.
+    Place,
+    /// What a signal did in the last `window` seconds.
+    Window { signal: SignalId, window: Seconds, count: Count },
+}
+
+impl Measured {
+    /// The signal whose observations teach it; `None` where each request does.
+    pub fn signal(&self) -> Option<SignalId> {
+        match self {
+            Measured::Baseline { signal, .. }
+            | Measured::Familiar { signal, .. }
+            | Measured::Window { signal, .. } => Some(*signal),
+            Measured::Hours { .. } | Measured::Place => None,
+        }
+    }
+}
+
+/// What a window counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// Observations.
+    Occurrences,
+    /// By how much a counter rose.
+    Increase,
+    /// The sum of the values.
+    Total,
+    /// Different values.
+    Distinct,
+}
+
+/// What is usual for a number: a mean and a deviation that forget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Baseline {
+    /// The weight of an observation halves with each such span (seconds).
+    pub half_life: Seconds,
+    /// Whether what is usual depends on the time.
+    pub season: Option<Season>,
+}
+
+/// A cycle that a baseline follows, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Season {
+    HourOfDay,
+    HourOfWeek,
+}
+
+impl Season {
+    pub const ALL: [(&'static str, Season); 2] =
+        [("hour_of_day", Season::HourOfDay), ("hour_of_week", Season::HourOfWeek)];
+
+    /// How many parts the cycle has, an hour each.
+    pub const fn parts(self) -> usize {
+        match self {
+            Season::HourOfDay => 24,
+            Season::HourOfWeek => 168,
+        }
+    }
+}
+
+/// A bounded set of values that an entity is known with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Familiar {
+    /// How many values are kept; the longest unseen goes first.
+    pub keep: u8,
+    /// A value unseen for so long is unfamiliar again.
+    pub forget_after: Seconds,
+}
+
+/// What is learned from a signal's observations, as its declaration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Learn {
+    pub baseline: Option<Baseline>,
+    pub familiar: Option<Familiar>,
+    /// Whether requests teach that were denied or step up. Reports always teach.
+    pub from_denied: bool,
+}
+
+/// All measures of a revision, by what teaches them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    measures: Vec<Measure>,
+}
+
+impl Plan {
+    /// A plan of these measures, in the order of their ids.
+    pub fn new(mut measures: Vec<Measure>) -> Self {
+        measures.sort_by_key(|measure| measure.id);
+        measures.dedup_by_key(|measure| measure.id);
+        Plan { measures }
+    }
+
+    pub fn measures(&self) -> &[Measure] {
+        &self.measures
+    }
+
+    pub fn get(&self, id: MeasureId) -> Option<&Measure> {
+        let at = self.measures.binary_search_by_key(&id, |measure| measure.id).ok()?;
+        self.measures.get(at)
+    }
+
+    /// What an observation of `signal` teaches.
+    pub fn of_signal(&self, signal: SignalId) -> impl Iterator<Item = &Measure> {
+        self.measures.iter().filter(move |measure| measure.of.signal() == Some(signal))
+    }
+
+    /// What a request that names an entity of `kind` teaches.
+    pub fn of_presence(&self, kind: EntityKind) -> impl Iterator<Item = &Measure> {
+        self.measures
+            .iter()
+            .filter(move |measure| measure.kind == kind && measure.of.signal().is_none())
+    }
+}

@@ -1,0 +1,52 @@
+//! What the catalog and the policies want learned: each thing once, whoever asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::Presence;
+use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, TravelFrom, Vocabulary};
+
+/// The measures of a snapshot while it is built.
+#[derive(Debug)]
+pub(super) struct Measures<'a> {
+    vocabulary: &'a Vocabulary,
+    measures: Vec<Measure>,
+    /// Kinds that learn from being named in a request, and from where.
+    presences: BTreeMap<EntityKind, Option<TravelFrom>>,
+}
+
+impl<'a> Measures<'a> {
+    pub(super) fn new(vocabulary: &'a Vocabulary) -> Self {
+        Measures { vocabulary, measures: Vec::new(), presences: BTreeMap::new() }
+    }
+
+    /// The measure of this name, made on first sight; `None` where there are too many.
+    pub(super) fn want(
+        &mut self,
+        kind: EntityKind,
+        name: String,
+        of: Measured,
+    ) -> Option<MeasureId> {
+        let id = self.vocabulary.measure(&name)?;
+        if of.signal().is_none() {
+            self.presences.entry(kind).or_default();
+        }
+        if !self.measures.iter().any(|measure| measure.id == id) {
+            self.measures.push(Measure { id, kind, name: Arc::from(name), of });
+        }
+        Some(id)
+    }
+
+    /// Requests that name an entity of the kind teach where it is, as these slots say.
+    pub(super) fn seen_from(&mut self, kind: EntityKind, from: TravelFrom) {
+        self.presences.entry(kind).or_default().get_or_insert(from);
+    }
+
+    pub(super) fn presences(&self) -> Vec<Presence> {
+        self.presences.iter().map(|(kind, from)| Presence { kind: *kind, from: *from }).collect()
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        Plan::new(self.measures.clone())
+    }
+}

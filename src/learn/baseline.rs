@@ -21,6 +21,11 @@ use crate::signals::Usual;
 const CLIP: f64 = 3.0;
 /// Before so much is known, nothing is clipped (observations).
 const CLIP_FROM: f64 = 5.0;
+/// Nor is anything in a part of the season of which less is known.
+const CLIP_PART_FROM: f32 = 2.0;
+/// Larger numbers are taken for this: their squares and sums would be infinite, and a
+/// profile never heals of that.
+const MOST: f64 = 1e30;
 /// A prior weighs as much as so many observations, and less with each more.
 const PRIOR: f64 = 4.0;
 
@@ -61,8 +66,7 @@ impl BaselineState {
         if !x.is_finite() || !weight.is_finite() || weight <= 0.0 {
             return;
         }
-        // Squares of larger numbers would be infinite, and a profile never heals of that.
-        let x = x.clamp(-1e100, 1e100);
+        let x = x.clamp(-MOST, MOST);
         let seconds = super::words::seconds(at);
         // What comes late is as if it came now: its own decay would be above one.
         let decay = decay(seconds.saturating_sub(self.at), how.half_life);
@@ -104,7 +108,8 @@ impl BaselineState {
     }
 
     fn clip(&self, x: f64, at: Timestamp, season: Option<Season>) -> f64 {
-        if self.weight < CLIP_FROM {
+        let of_part = season.and_then(|season| self.parts.get(part(season, at)));
+        if self.weight < CLIP_FROM || of_part.is_some_and(|(_, known)| *known < CLIP_PART_FROM) {
             return x;
         }
         let usual = self.own(at, season);

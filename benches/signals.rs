@@ -9,7 +9,9 @@ use plimsoll::model::{
     Catalog, Entities, EntityDecl, EntityKind, Freshness, Learn, SignalDecl, SignalId, SignalType,
     Timestamp, Value, Vocabulary,
 };
-use plimsoll::signals::{Cache, Kinds, Limits, Refused, Report, ReportedValue, Secrets, ingest};
+use plimsoll::signals::{
+    Cache, Kinds, Limits, Observations, Refused, Report, ReportedValue, Secrets, ingest,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,12 +52,14 @@ fn ingest_rate() -> Result<(), Box<dyn Error>> {
             pii: false,
             observe: None,
             learn: Learn::default(),
+            teaches: false,
         });
     }
     let entity = EntityDecl { kind: user, name: "user".into(), forget_after: None };
     let catalog = Catalog::new(vec![entity], signals);
     let cache = Cache::new(Limits::default(), Secrets::random()?);
     let ids: Vec<String> = (0..USERS).map(|n| format!("user-{n:08}")).collect();
+    let observations = Observations::new(1);
     let mut clock = 0;
     for of in [10, 1] {
         for round in 0..3 {
@@ -73,7 +77,7 @@ fn ingest_rate() -> Result<(), Box<dyn Error>> {
                         .collect(),
                     observed_at: Some(now),
                 };
-                accepted += ingest(&catalog, &cache, &Observations::new(1), &report, now).accepted;
+                accepted += ingest(&catalog, &cache, &observations, &report, now).accepted;
             }
             let rate = accepted as f64 / started.elapsed().as_secs_f64() / 1e6;
             println!("ingest, {of} signals a report, round {round}: {rate:.2} M signals/s");

@@ -14,5 +14,6 @@ pub mod learn;
 pub mod model;
 pub mod policy;
 pub mod proto;
+pub mod replay;
 pub mod signals;
 pub mod telemetry;

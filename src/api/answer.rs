@@ -155,7 +155,7 @@ impl Answer {
             },
             factors: factors(policy, outcome),
             adjustments: adjustments(policy, outcome),
-            reasons: reasons(policy, outcome),
+            reasons: reason_names(policy, outcome),
             reason_user: texts(false),
             reason_admin: texts(true),
             obligations: AnswerObligations {
@@ -224,7 +224,8 @@ fn adjustments(policy: &Policy, outcome: &Outcome) -> Vec<AnswerAdjustment> {
         .collect()
 }
 
-fn reasons(policy: &Policy, outcome: &Outcome) -> Vec<String> {
+/// The names of what cost the most trust, costliest first.
+pub fn reason_names(policy: &Policy, outcome: &Outcome) -> Vec<String> {
     let name = |subject| match subject {
         Subject::Factor(at) => policy.factors.get(at).map(|f| f.name.to_string()),
         Subject::Adjustment(at) => policy.adjustments.get(at).map(|a| a.name.to_string()),

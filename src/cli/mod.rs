@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod demo;
 mod explain;
+mod replay;
 mod serve;
 mod signals;
 mod style;
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Args),
     /// Explains one decision, factor by factor
     Explain(explain::Args),
+    /// Replays a file of events through the real engine, with the file's time
+    Replay(replay::Args),
     /// Serves decisions
     Serve(serve::Args),
     /// Reports, shows and forgets signals of a running server
@@ -56,6 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Signals(args) => signals::run(&args),
         Command::Test(args) => test::run(&args),

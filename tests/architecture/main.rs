@@ -31,6 +31,21 @@ const RULES: &[(&str, &[&str])] = &[
         &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
     ),
     ("learn", &["signals", "model"]),
+    (
+        "replay",
+        &[
+            "engine",
+            "learn",
+            "policy",
+            "signals",
+            "model",
+            "telemetry",
+            "api::answer",
+            "api::ask",
+            "api::pdp",
+            "api::question",
+        ],
+    ),
     // For those outside.
     ("client", &["proto", "api::json"]),
     // Those that wire everything.
@@ -41,7 +56,7 @@ const RULES: &[(&str, &[&str])] = &[
 ];
 
 const HOT: &[&str] = &["model", "api", "signals", "engine"];
-const COLD: &[&str] = &["policy", "learn", "client", "app", "cli"];
+const COLD: &[&str] = &["policy", "learn", "replay", "client", "app", "cli"];
 
 /// The rooms that nothing of the outside world may enter.
 const PURE: &[&str] = &["model", "engine"];

@@ -1,0 +1,166 @@
+//! Everything that decides and learns, with time in one's own hand.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::event::{Event, Within};
+use crate::api::ask::ask;
+use crate::api::pdp::{Pdp, Published};
+use crate::api::question::Question;
+use crate::learn::{Bounds, Learner};
+use crate::model::{Direction, Timestamp, Vocabulary};
+use crate::policy::compile::compile;
+use crate::policy::publisher::feed_specs;
+use crate::policy::source::SourceSet;
+use crate::signals::{
+    Cache, Feeds, Limits, Observations, Report, ReportedValue, Secrets, Verdict, ingest,
+};
+use crate::telemetry::DecisionMetrics;
+
+/// A request teaches a few things, a report at most a signal each.
+const QUEUE: usize = 4096;
+/// Slots of the cache that are swept an event.
+const SWEEP: usize = 4;
+
+/// Why there is no world.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error("the policies have errors:\n{0}")]
+    Policies(String),
+}
+
+/// A decision point with a learner, fed one event at a time.
+#[derive(Debug)]
+pub struct World {
+    pdp: Pdp,
+    published: Arc<Published>,
+    observations: Arc<Observations>,
+    learner: Learner,
+    now: Timestamp,
+}
+
+/// What a decision came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Decided {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    pub subject: String,
+    pub policy: String,
+    pub decision: &'static str,
+    /// On the policy's range, unrounded.
+    pub score: f64,
+    pub level: String,
+    pub confidence: f64,
+    /// What cost the most trust, costliest first.
+    pub reasons: Vec<String>,
+    /// In [0, 1], 1 the worst, whatever the policy's range and direction.
+    #[serde(skip)]
+    pub risk: f64,
+}
+
+impl World {
+    /// The world of a policy folder. `policy` decides where a request names none.
+    ///
+    /// # Errors
+    /// When the policies can't be used.
+    pub fn new(folder: &Path, policy: &str, seed: u64) -> Result<Self, WorldError> {
+        let vocabulary = Arc::new(Vocabulary::new());
+        let set = SourceSet::read(folder);
+        let (snapshot, diagnostics) = compile(&set, &vocabulary);
+        let snapshot = snapshot
+            .filter(|snapshot| !diagnostics.has_errors() && !snapshot.policies.is_empty())
+            .ok_or_else(|| WorldError::Policies(diagnostics.render(false)))?;
+        let feeds = Arc::new(Feeds::new(feed_specs(&snapshot, folder), None));
+        feeds.reload(Timestamp::now());
+        let metrics = Arc::new(DecisionMetrics::default());
+        let published = Arc::new(Published::new(snapshot, feeds, &metrics));
+        // Keys that the seed makes: a replay is the same each time, also where two values
+        // share what is kept of a hash, and in what is swept when.
+        let mut random = fastrand::Rng::with_seed(seed);
+        let secrets = Secrets::of_keys(random.u128(..).to_le_bytes(), random.u128(..).to_le_bytes());
+        let cache = Arc::new(Cache::new(Limits::default(), secrets));
+        let observations = Arc::new(Observations::new(QUEUE));
+        let mut learner = Learner::new(Arc::clone(&cache), Bounds::default(), seed);
+        learner.follow(Arc::clone(&published.snapshot.plan));
+        let pdp = Pdp::new(cache, vocabulary, metrics, Arc::clone(&observations), policy);
+        pdp.publish(Arc::clone(&published));
+        Ok(World { pdp, published, observations, learner, now: Timestamp::EPOCH })
+    }
+
+    /// Lets one event happen. A request is decided, and says what it came to.
+    ///
+    /// # Errors
+    /// When the event can't have happened, with the reason.
+    pub fn step(&mut self, event: &Event) -> Result<Option<Decided>, String> {
+        // Time doesn't go back: what comes late, comes now.
+        self.now = self.now.max(event.at);
+        self.learner.advance(self.now);
+        self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
+        let decided = match &event.within {
+            Within::Request { body, .. } => Some(self.decide(body)?),
+            Within::Report { kind, id, signals } => {
+                self.report(kind, id, signals, event.at)?;
+                None
+            }
+        };
+        while let Some(observation) = self.observations.pop() {
+            self.learner.observe(&observation);
+        }
+        Ok(decided)
+    }
+
+    fn decide(&self, body: &serde_json::Value) -> Result<Decided, String> {
+        let question = Question::from_json(body).map_err(|why| why.to_string())?;
+        let now = self.now;
+        ask(&self.pdp, &self.published, &question, now, |decided| {
+            let (policy, outcome) = (decided.policy, decided.outcome);
+            let share = policy.range.share(outcome.score);
+            Decided {
+                at: now.millis(),
+                subject: question.subject.id.clone(),
+                policy: policy.name.to_string(),
+                decision: outcome.decision.map_or("deny", |decision| decision.name()),
+                score: outcome.score,
+                level: policy.level_name(policy.level_of(outcome.score)).to_owned(),
+                confidence: outcome.confidence,
+                reasons: crate::api::answer::reason_names(policy, outcome),
+                risk: match policy.direction {
+                    Direction::Risk => share,
+                    Direction::Trust => 1.0 - share,
+                },
+            }
+        })
+        .map_err(|why| why.to_string())
+    }
+
+    fn report(
+        &self,
+        kind: &str,
+        id: &str,
+        signals: &serde_json::Map<String, serde_json::Value>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let report = Report {
+            kind: kind.into(),
+            id: id.into(),
+            signals: signals
+                .iter()
+                .map(|(name, value)| (name.into(), ReportedValue::from_json(value)))
+                .collect(),
+            observed_at: Some(at),
+        };
+        let catalog = &self.published.snapshot.catalog;
+        let outcome = ingest(catalog, &self.pdp.cache, &self.observations, &report, self.now);
+        if let Some(why) = outcome.refused {
+            return Err(why.to_string());
+        }
+        for (_, verdict) in outcome.exceptions {
+            if let Verdict::Rejected(why) = verdict {
+                return Err(why.to_string());
+            }
+        }
+        Ok(())
+    }
+}

@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::style;
-use crate::replay::{Event, Measured, Scenario, Verdicts, Within, World, generate, plots};
+use crate::replay::{Event, Measured, Scenario, Verdicts, Within, World, generate, places, plots};
 
 /// The bar on a terminal moves so often (events).
 const TELL_EVERY: u64 = 20_000;
@@ -27,13 +27,18 @@ pub(super) struct Args {
     /// The policy that decides where a request names none
     #[arg(long, value_name = "NAME", default_value = "session")]
     policy: String,
+    /// Where addresses are, as JSON: `{"192.0.2.0/24": {"country": "DE", "lat": 52.5, "lon":
+    /// 13.4, "radius_km": 50}}`. Left out: the policies' own databases say
+    #[arg(long, value_name = "FILE")]
+    geo: Option<PathBuf>,
     /// Writes one decision a line to this file; `-` is standard output
     #[arg(long, value_name = "FILE")]
     decisions: Option<PathBuf>,
     /// Writes the report and its plots into this folder
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
-    /// Makes up labelled traffic with account takeovers, and writes it to this file
+    /// Makes up labelled traffic with account takeovers, and writes it to this file, and
+    /// where its addresses are beside it
     #[arg(long, value_name = "FILE", conflicts_with = "events")]
     generate: Option<PathBuf>,
     /// People in made-up traffic
@@ -57,11 +62,25 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut file = BufWriter::new(create(path)?);
         let events = generate(&Scenario { users, days, attacks, seed }, &mut file)?;
         file.flush()?;
-        style::print(&format!("{events} events in {}\n", path.display()))?;
+        let mut geo = path.clone().into_os_string();
+        geo.push(".geo.json");
+        let geo = PathBuf::from(geo);
+        serde_json::to_writer_pretty(BufWriter::new(create(&geo)?), &places())?;
+        let (path, geo) = (path.display(), geo.display());
+        style::print(&format!("{events} events in {path}, where addresses are in {geo}\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let Some(path) = &args.events else { anyhow::bail!("say which events to replay") };
     let mut world = World::new(&args.policies, &args.policy, args.seed)?;
+    if let Some(path) = &args.geo {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?;
+        let places =
+            serde_json::from_str(&text).with_context(|| format!("`{}`", path.display()))?;
+        world.set_places(places).map_err(|network| {
+            anyhow::anyhow!("`{}`: `{network}` is no address or network", path.display())
+        })?;
+    }
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -138,7 +157,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.decisions.as_deref() == Some(Path::new("-")) {
         eprint!("{told}");
     } else {
-        style::print(&told)?;
+        style::print(&told);
     }
     Ok(if tally.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

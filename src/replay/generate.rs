@@ -12,19 +12,48 @@
 //!
 //! These are the attackers of Freeman et al. (NDSS 2016), who know more and more.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
+
+use super::world::PlaceLine;
 
 const DAY: i64 = 86_400_000;
 const HOUR: i64 = 3_600_000;
 /// 2026-01-05T00:00:00Z, a Monday.
 const START: i64 = 1_767_571_200_000;
 
-/// Countries with addresses for documentation and tests: an address names its country.
-const COUNTRIES: [&str; 12] =
-    ["DE", "FR", "US", "GB", "ES", "IT", "PL", "NL", "SE", "BR", "IN", "JP"];
+/// Countries with the degrees of a city: the second byte of an address says which.
+const COUNTRIES: [(&str, f64, f64); 12] = [
+    ("DE", 52.5, 13.4),
+    ("FR", 48.9, 2.4),
+    ("US", 40.7, -74.0),
+    ("GB", 51.5, -0.1),
+    ("ES", 40.4, -3.7),
+    ("IT", 41.9, 12.5),
+    ("PL", 52.2, 21.0),
+    ("NL", 52.4, 4.9),
+    ("SE", 59.3, 18.1),
+    ("BR", -23.6, -46.6),
+    ("IN", 28.6, 77.2),
+    ("JP", 35.7, 139.7),
+];
+
+/// Where the addresses of made-up traffic are, by network.
+pub fn places() -> BTreeMap<String, PlaceLine> {
+    let place = |(n, (country, lat, lon)): (usize, &(&str, f64, f64))| {
+        let place = PlaceLine {
+            country: Some((*country).to_owned()),
+            lat: Some(*lat),
+            lon: Some(*lon),
+            radius_km: Some(50.0),
+        };
+        (format!("10.{n}.0.0/16"), place)
+    };
+    COUNTRIES.iter().enumerate().map(place).collect()
+}
 
 /// What to make up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +137,8 @@ impl Person {
         let visits = if working { libm::round(self.visits * 2.0 * random.f64()) as i64 } else { 0 };
         for _ in 0..visits {
             let night = random.f64() < 0.02;
-            let hour = if night { random.i64(0..24) } else { self.from + random.i64(0..self.hours) };
+            let hour =
+                if night { random.i64(0..24) } else { self.from + random.i64(0..self.hours) };
             let at = START + day * DAY + hour % 24 * HOUR + random.i64(0..HOUR);
             // The newest device is used the most.
             let back = if random.f64() < 0.8 { 1 } else { 1 + random.usize(..self.devices.len()) };
@@ -139,7 +169,6 @@ impl Person {
             "resource": {"type": "account", "id": self.id},
             "context": {
                 "amount": amount,
-                "country": COUNTRIES.get(country),
                 "entities": {"device": device, "address": address},
             },
         });
@@ -171,11 +200,8 @@ struct Attack {
 
 /// None in the first half: people have to be known first.
 fn attacks(scenario: &Scenario, random: &mut Rng) -> Vec<Attack> {
-    let kinds = [
-        ("naive", Knows::Credentials),
-        ("country", Knows::Country),
-        ("device", Knows::Device),
-    ];
+    let kinds =
+        [("naive", Knows::Credentials), ("country", Knows::Country), ("device", Knows::Device)];
     let days = i64::from(scenario.days.max(2));
     let mut attacks = Vec::new();
     for (name, knows) in kinds {

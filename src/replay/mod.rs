@@ -15,7 +15,7 @@ mod tests;
 mod world;
 
 pub use event::{Event, EventError, Truth, Within};
-pub use generate::{Scenario, generate};
+pub use generate::{Scenario, generate, places};
 pub use measure::{Detection, Measured, Verdicts};
 pub use plot::plots;
-pub use world::{Decided, World, WorldError};
+pub use world::{Decided, PlaceLine, World, WorldError};

@@ -1,1 +1,155 @@
+use std::path::Path;
 
+use super::*;
+
+const POLICIES: &str = r#"
+apiVersion: plimsoll/v1
+kind: Catalog
+signals:
+  user.device: {type: string, observe: device.id, learn: {familiar: {keep: 8, forget_after: 90d}}}
+  user.country: {type: string, observe: geo(address.ip).country, learn: {familiar: {keep: 8}}}
+  user.transfer_amount: {type: event, learn: {baseline: {half_life: 60d}}}
+context: {amount: number}
+---
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {name: session}
+score:
+  range: [0, 100]
+  direction: risk
+  missing: 0.3
+  factors:
+    device: {value: "familiar(user.device, device.id)", curve: {bool: {true: 0, false: 1}}, weight: 3}
+    country: {value: "familiar(user.country, geo(address.ip).country)", curve: {bool: {true: 0, false: 1}}, weight: 2}
+    hour: {value: unusual_hour(user), curve: {linear: {to: 1}}, weight: 1}
+    speed: {value: "travel_speed(user, geo(address.ip))", curve: {linear: {from: 300, to: 1000}}, weight: 2}
+    amount: {value: "deviation(context.amount, user.transfer_amount)", curve: {linear: {to: 6}}, weight: 2}
+levels: {low: {from: 0}, high: {from: 50}}
+rules:
+  - {name: all, when: 'action.name == "transfer"', decision: allow}
+  - {name: risky, when: 'score >= 50', decision: step_up, acr: mfa}
+"#;
+
+fn run(seed: u64) -> (Vec<String>, Measured) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), POLICIES).unwrap();
+    let mut events = Vec::new();
+    let scenario = Scenario { users: 40, days: 40, attacks: 12, seed: 7 };
+    generate(&scenario, &mut events).unwrap();
+    replay(folder.path(), &String::from_utf8(events).unwrap(), seed)
+}
+
+fn replay(folder: &Path, events: &str, seed: u64) -> (Vec<String>, Measured) {
+    let mut world = World::new(folder, "session", seed).unwrap();
+    world.set_places(places()).unwrap();
+    let (mut lines, mut verdicts) = (Vec::new(), Verdicts::default());
+    for line in events.lines() {
+        let event = Event::parse(line).unwrap();
+        if let Some(decided) = world.step(&event).unwrap() {
+            lines.push(serde_json::to_string(&decided).unwrap());
+            if let Within::Request { truth: Some(truth), .. } = &event.within {
+                verdicts.add(&decided, truth);
+            }
+        }
+    }
+    (lines, verdicts.measure().unwrap())
+}
+
+#[test]
+fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
+    let (lines, measured) = run(1);
+    let (again, _) = run(1);
+    assert_eq!(lines, again);
+    assert!(lines.len() > 2000, "{} decisions", lines.len());
+    assert!(measured.roc_auc > 0.95, "{measured:?}");
+    assert_eq!(measured.episodes, 36);
+    // Chance would be at the share of attacks.
+    let share = measured.attacks as f64 / measured.requests as f64;
+    assert!(measured.average_precision > 4.0 * share, "{measured:?}");
+}
+
+#[test]
+fn a_made_up_file_is_the_same_for_a_seed_and_in_the_order_of_time() {
+    let make = |seed| {
+        let mut events = Vec::new();
+        let scenario = Scenario { users: 5, days: 9, attacks: 2, seed };
+        let count = generate(&scenario, &mut events).unwrap();
+        let text = String::from_utf8(events).unwrap();
+        assert_eq!(text.lines().count() as u64, count);
+        text
+    };
+    assert_eq!(make(3), make(3));
+    assert_ne!(make(3), make(4));
+    let times: Vec<_> = make(3).lines().map(|line| Event::parse(line).unwrap().at).collect();
+    assert!(times.is_sorted());
+}
+
+/// Each pair of an attack and another request, counted one by one.
+#[test]
+fn areas_are_those_of_the_definitions() {
+    let scored = [
+        (0.9, true),
+        (0.8, false),
+        (0.8, true),
+        (0.7, true),
+        (0.5, false),
+        (0.5, false),
+        (0.4, true),
+        (0.1, false),
+    ];
+    let mut verdicts = Verdicts::default();
+    for (risk, attack) in scored {
+        let decided = Decided {
+            at: 0,
+            subject: String::new(),
+            policy: String::new(),
+            decision: "allow",
+            score: risk,
+            level: String::new(),
+            confidence: 1.0,
+            reasons: Vec::new(),
+            risk,
+        };
+        verdicts.add(&decided, &Truth::Attack(attack));
+    }
+    let measured = verdicts.measure().unwrap();
+    let mut wins = 0.0;
+    for (attack, _) in scored.iter().filter(|(_, attack)| *attack) {
+        for (other, _) in scored.iter().filter(|(_, attack)| !*attack) {
+            wins += if attack > other {
+                1.0
+            } else if attack == other {
+                0.5
+            } else {
+                0.0
+            };
+        }
+    }
+    assert!((measured.roc_auc - wins / 16.0).abs() < 1e-12);
+    let average = (1.0 + 2.0 / 3.0 + 3.0 / 4.0 + 4.0 / 7.0) / 4.0;
+    assert!((measured.average_precision - average).abs() < 1e-12, "{measured:?}");
+    let half = measured.detections[0];
+    assert_eq!((half.detected, half.risk, half.reauthenticated), (0.5, 0.8, 0.25));
+}
+
+#[test]
+fn a_line_that_is_no_event_is_told_and_changes_nothing() {
+    for (line, why) in [
+        ("{", "EOF"),
+        (r#"{"at": 1}"#, "either `request` or `report`"),
+        (r#"{"at": "yesterday", "request": {}}"#, "RFC 3339"),
+        (r#"{"at": 1, "requests": {}}"#, "unknown field"),
+    ] {
+        let told = Event::parse(line).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), POLICIES).unwrap();
+    let mut world = World::new(folder.path(), "session", 1).unwrap();
+    let step = |world: &mut World, line: &str| world.step(&Event::parse(line).unwrap());
+    let told = step(&mut world, r#"{"at": 1, "request": {"subject": {}}}"#).unwrap_err();
+    assert!(told.contains("subject.type"), "{told}");
+    let report =
+        r#"{"at": 1, "report": {"entity": {"type": "user", "id": "u"}, "signals": {"x": 1}}}"#;
+    assert!(step(&mut world, report).unwrap_err().contains('x'));
+}

@@ -1,9 +1,10 @@
 //! Everything that decides and learns, with time in one's own hand.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Within};
 use crate::api::ask::ask;
@@ -15,7 +16,8 @@ use crate::policy::compile::compile;
 use crate::policy::publisher::feed_specs;
 use crate::policy::source::SourceSet;
 use crate::signals::{
-    Cache, Feeds, Limits, Observations, Report, ReportedValue, Secrets, Verdict, ingest,
+    Cache, Feeds, Geo, GeoTable, Limits, Observations, OwnedPlace, Report, ReportedValue, Secrets,
+    Verdict, ingest,
 };
 use crate::telemetry::DecisionMetrics;
 
@@ -39,6 +41,17 @@ pub struct World {
     observations: Arc<Observations>,
     learner: Learner,
     now: Timestamp,
+}
+
+/// Where a network is.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceLine {
+    pub country: Option<String>,
+    /// Degrees.
+    pub lat: Option<f64>,
+    pub lon: Option<f64>,
+    pub radius_km: Option<f64>,
 }
 
 /// What a decision came to.
@@ -79,7 +92,8 @@ impl World {
         // Keys that the seed makes: a replay is the same each time, also where two values
         // share what is kept of a hash, and in what is swept when.
         let mut random = fastrand::Rng::with_seed(seed);
-        let secrets = Secrets::of_keys(random.u128(..).to_le_bytes(), random.u128(..).to_le_bytes());
+        let secrets =
+            Secrets::of_keys(random.u128(..).to_le_bytes(), random.u128(..).to_le_bytes());
         let cache = Arc::new(Cache::new(Limits::default(), secrets));
         let observations = Arc::new(Observations::new(QUEUE));
         let mut learner = Learner::new(Arc::clone(&cache), Bounds::default(), seed);
@@ -87,6 +101,28 @@ impl World {
         let pdp = Pdp::new(cache, vocabulary, metrics, Arc::clone(&observations), policy);
         pdp.publish(Arc::clone(&published));
         Ok(World { pdp, published, observations, learner, now: Timestamp::EPOCH })
+    }
+
+    /// Says where addresses are, in place of the policies' own databases.
+    ///
+    /// # Errors
+    /// With what is no address or network.
+    pub fn set_places(&mut self, places: BTreeMap<String, PlaceLine>) -> Result<(), String> {
+        let mut table = GeoTable::default();
+        for (network, place) in places {
+            let place = OwnedPlace {
+                country: place.country,
+                latitude: place.lat,
+                longitude: place.lon,
+                radius_km: place.radius_km,
+                ..OwnedPlace::default()
+            };
+            if !table.insert(&network, place) {
+                return Err(network);
+            }
+        }
+        self.published.feeds.give(Geo::table(table));
+        Ok(())
     }
 
     /// Lets one event happen. A request is decided, and says what it came to.
@@ -114,7 +150,7 @@ impl World {
     fn decide(&self, body: &serde_json::Value) -> Result<Decided, String> {
         let question = Question::from_json(body).map_err(|why| why.to_string())?;
         let now = self.now;
-        ask(&self.pdp, &self.published, &question, now, |decided| {
+        ask(&self.pdp, &self.published, &question, now, None, |decided| {
             let (policy, outcome) = (decided.policy, decided.outcome);
             let share = policy.range.share(outcome.score);
             Decided {

@@ -137,6 +137,13 @@ impl Feeds {
         self.loaded.load()
     }
 
+    /// Takes places as they are given, until a file is read anew.
+    pub fn give(&self, geo: Geo) {
+        let mut loaded = Loaded { lists: Vec::new(), geo };
+        loaded.fill_from(&self.loaded.load());
+        self.loaded.store(Arc::new(loaded));
+    }
+
     /// Reads the files that changed since they were last looked at. Says how many
     /// are now served from new content. A file that is missing or broken leaves
     /// the last good content in use, and its state says why. Blocks on files:

@@ -116,12 +116,12 @@ impl Profiles {
     pub(super) fn remove(&mut self, place: usize) {
         let Some(last) = self.profiles.len().checked_sub(1) else { return };
         self.unlink(place);
-        if place != last {
-            if let Some(moved) = self.profiles.get(last) {
-                let hash = self.key.hash(moved.kind(), moved.id());
-                if let Some(at) = self.index.find_mut(hash, |at| *at as usize == last) {
-                    *at = place as u32;
-                }
+        if place != last
+            && let Some(moved) = self.profiles.get(last)
+        {
+            let hash = self.key.hash(moved.kind(), moved.id());
+            if let Some(at) = self.index.find_mut(hash, |at| *at as usize == last) {
+                *at = place as u32;
             }
         }
         self.profiles.swap_remove(place);

@@ -14,7 +14,7 @@ use crate::model::{Measure, MeasureId, Measured, Plan, Seconds, Timestamp};
 use crate::signals::{Cache, Observation, Priors, RecordBuilder, Seen, Usual};
 
 /// Below so much a population's baseline is no prior (observations).
-const LEAST_PRIOR: f64 = 5.0;
+const LEAST_PRIOR: f64 = 10.0;
 /// Priors are published after so many observations that changed one.
 const PRIORS_EVERY: usize = 64;
 

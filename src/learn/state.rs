@@ -9,6 +9,10 @@ use super::words::{self, Head};
 use crate::model::{Measured, Timestamp};
 use crate::signals::{Seen, Summary, Usual};
 
+/// Without a prior, nothing is said of a number before so much was seen of it: who is
+/// new is unknown, not unusual (observations).
+const LEAST_KNOWN: f64 = 5.0;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
     Baseline(BaselineState),
@@ -122,7 +126,9 @@ impl State {
     ) -> Option<Summary> {
         match (self, of) {
             (State::Baseline(state), Measured::Baseline { baseline, .. }) => {
-                Some(Summary::Usual(state.usual(now, baseline.season, prior)))
+                let usual = state.usual(now, baseline.season, prior);
+                let known = prior.is_some() || usual.weight >= LEAST_KNOWN;
+                known.then_some(Summary::Usual(usual))
             }
             (State::Familiar(state), _) => Some(state.summary()),
             (State::Hours(state), _) => state.summary(),

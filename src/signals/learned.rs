@@ -17,7 +17,7 @@
 //!
 //! Two baselines, two sets of 16 familiar values, the hours and one window are 15
 //! words: 120 bytes. The mean keeps 16 significant bits, which moves a deviation
-//! by at most 0.0016 since a deviation is never taken for less than a hundredth
+//! by at most 0.0004 since a deviation is never taken for less than a twentieth
 //! of the mean; the deviation itself keeps 9, which is 0.2 %.
 //!
 //! A familiar value is known by 28 bits of a keyed hash, fewer where many are kept
@@ -39,7 +39,7 @@ pub const MAX_FAMILIAR: usize = 16;
 /// So many observations make one half sure.
 const SURE: f64 = 4.0;
 /// The least deviation, as a share of the mean.
-const LEAST_SHARE: f64 = 0.01;
+const LEAST_SHARE: f64 = 0.05;
 
 const MEASURE_SHIFT: u32 = 48;
 const LENGTH_SHIFT: u32 = 45;

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
-use super::support::{DAY, HOUR, at};
+use super::support::{DAY, HOUR, SIGNAL, at, house};
 use crate::learn::baseline::{BaselineState, share_of_prior};
-use crate::model::{Baseline, Season};
+use crate::model::{Baseline, Measured, Season, Value};
 use crate::signals::Usual;
 
 const PLAIN: Baseline = Baseline { half_life: 14.0 * 86_400.0, season: None };
@@ -29,7 +29,7 @@ proptest! {
             now += seconds * 1000;
             let usual = state.own(at(now), None);
             let clipped = usual.weight >= 5.0
-                && (x - usual.mean).abs() > 3.0 * usual.deviation.max(usual.mean.abs() / 100.0);
+                && (x - usual.mean).abs() > 3.0 * usual.deviation.max(usual.mean.abs() / 20.0);
             prop_assume!(!clipped);
             state.observe(x, 1.0, at(now), &PLAIN);
             seen.push((now, x));
@@ -111,4 +111,23 @@ fn what_is_usual_follows_the_hours_of_the_day() {
     assert!((night.mean - 11.0).abs() < 5.0, "{night:?}");
     // A hundred at night is far off; the deviation is that within the hours.
     assert!((100.0 - night.mean) / night.deviation.max(1.0) > 5.0, "{night:?}");
+}
+
+#[test]
+fn who_is_new_is_unknown_until_a_little_was_seen_or_others_are_known() {
+    let measure = Measured::Baseline { signal: SIGNAL, baseline: PLAIN };
+    let mut house = house(&[measure]);
+    for n in 0..4 {
+        house.saw("u1", Value::Number(100.0), n * HOUR);
+        assert_eq!(house.usual("u1"), None);
+    }
+    house.saw("u1", Value::Number(100.0), 4 * HOUR);
+    house.saw("u1", Value::Number(100.0), 5 * HOUR);
+    assert!(house.usual("u1").is_some());
+    for n in 0..200 {
+        house.saw(&format!("other-{n}"), Value::Number(90.0 + n as f64 / 10.0), 6 * HOUR);
+    }
+    house.saw("u2", Value::Number(100.0), 7 * HOUR);
+    let usual = house.usual("u2").unwrap();
+    assert!(usual.deviation > 3.0 && usual.confidence() < 0.25, "as wide as all: {usual:?}");
 }

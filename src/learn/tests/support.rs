@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::learn::{Bounds, Learner};
 use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, SignalId, Timestamp, Value};
-use crate::signals::{Cache, Item, LastPlace, Limits, Observation, Secrets, Seen, SeenPlace};
+use crate::signals::{Cache, Item, LastPlace, Limits, Observation, Secrets, Seen, SeenPlace, Usual};
 
 pub(super) const USER: EntityKind = EntityKind(0);
 pub(super) const SIGNAL: SignalId = SignalId(7);
@@ -68,6 +68,10 @@ impl House {
     pub(super) fn is_familiar(&self, id: &str, value: Value<'_>) -> Option<bool> {
         let hash = self.cache.value_hash(value)?;
         self.told(id, 0, |item| item.is_familiar(hash))
+    }
+
+    pub(super) fn usual(&self, id: &str) -> Option<Usual> {
+        self.told(id, 0, |item| item.usual())
     }
 
     pub(super) fn window(&self, measure: u16) -> Option<f64> {

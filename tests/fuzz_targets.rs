@@ -1,11 +1,19 @@
 //! The fuzz targets, run as tests: on good input, and on good input gone bad.
 //! `make fuzz` looks further, led by coverage.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../fuzz/targets/authzen.rs"]
+mod authzen;
 #[path = "../fuzz/targets/check_request.rs"]
 mod check_request;
 #[path = "../fuzz/targets/expression.rs"]
 mod expression;
+#[path = "../fuzz/targets/forward_auth.rs"]
+mod forward_auth;
+#[path = "../fuzz/targets/forwarded_for.rs"]
+mod forwarded_for;
+#[path = "../fuzz/targets/jwt.rs"]
+mod jwt;
 #[path = "../fuzz/targets/policy.rs"]
 mod policy;
 
@@ -21,6 +29,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message as _;
+use serde_json::json;
 
 /// Something done to a text: bytes put in, taken away, changed or said again.
 #[derive(Clone, Debug)]
@@ -58,7 +67,8 @@ impl Edit {
 fn edit() -> impl Strategy<Value = Edit> {
     let what_parsers_trip_over = prop::sample::select(vec![
         "\n", "\t", "{", "[", "}", "]", "- ", ": ", "\"", "'", "&a ", "*a", "!x ", "#", "\0", "..",
-        "null", ".nan", "1e999", "-0", "(", "!", "&&", "\u{feff}", "\u{2028}",
+        "null", ".nan", "1e999", "-0", "(", "!", "&&", "\u{feff}", "\u{2028}", ",", ";", "=", ".",
+        "%2f",
     ]);
     prop_oneof![
         (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Set(at, byte)),
@@ -119,6 +129,61 @@ fn expressions() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// Each is answered with 200, alone or as a batch.
+fn questions() -> Vec<Vec<u8>> {
+    let question = json!({
+        "subject": {"type": "user", "id": "u1", "properties": {"a": {"b": [1, "c", null]}}},
+        "action": {"name": "read"},
+        "resource": {"type": "record", "id": "r1"},
+        "context": {"amount": 5, "entities": {"address": "203.0.113.9"}, "policy": "main"},
+    });
+    let mut denied = question.clone();
+    denied["action"]["name"] = json!("write");
+    let failed = json!({"subject": {"type": "user"}});
+    let batch = |semantic: &str| {
+        json!({
+            "evaluations": [question, failed, denied, question],
+            "options": {"evaluations_semantic": semantic},
+        })
+    };
+    let mut defaults = question.clone();
+    defaults["evaluations"] =
+        json!([{}, {"action": {"name": "write"}}, {"context": {"amount": 200}}]);
+    let mut all = vec![question.clone(), denied.clone(), defaults];
+    all.extend(["execute_all", "deny_on_first_deny", "permit_on_first_permit"].map(batch));
+    all.iter().map(|question| question.to_string().into_bytes()).collect()
+}
+
+/// Each is let through.
+fn proxied() -> Vec<Vec<u8>> {
+    [
+        "x-original-uri: /a?b=c\nx-original-method: GET\nx-forwarded-for: 10.6.6.6, 203.0.113.9\nx-login: u1",
+        "x-forwarded-uri: /a/./b\nx-forwarded-method: GET\nx-forwarded-host: App.test:80\n\
+         x-forwarded-proto: https\nx-forwarded-for: [2001:db8::1]:80\nx-risk: low\nx-risk: none",
+        "x-original-url: https://app.test/a\nx-original-method: GET\nx-plimsoll-score: 0",
+    ]
+    .map(|lines| lines.as_bytes().to_vec())
+    .into()
+}
+
+/// Tokens as they come, and in parts, so that edits meet what is inside them.
+fn tokens(signed: &[[&str; 3]]) -> Vec<Vec<u8>> {
+    let parts = signed.iter().map(|parts| parts.join("\n").into_bytes());
+    parts.flat_map(|parts| [jwt::value(&parts), parts]).collect()
+}
+
+/// One, two, three and four hops, each with as many as are trusted.
+fn forwarded() -> Vec<Vec<u8>> {
+    [
+        "\x00203.0.113.9",
+        "\x0110.6.6.6, 203.0.113.9:80, 192.0.2.1",
+        "\x02::ffff:203.0.113.9,[2001:db8::1],\t192.0.2.1 ",
+        "\x03unknown, 203.0.113.9, [2001:db8::2]:80, 192.0.2.1, 192.0.2.2",
+    ]
+    .map(|value| value.as_bytes().to_vec())
+    .into()
+}
+
 /// Edits of what is bad already would look into few corners.
 #[test]
 fn seeds_are_good() {
@@ -135,6 +200,30 @@ fn seeds_are_good() {
         let text = String::from_utf8(seed).unwrap();
         assert!(cel::parse(&text).is_ok(), "{text}");
     }
+    for seed in questions() {
+        let question: serde_json::Value = serde_json::from_slice(&seed).unwrap();
+        let path = match question.get("evaluations") {
+            Some(_) => "/access/v1/evaluations",
+            None => "/access/v1/evaluation",
+        };
+        let (status, answer) = authzen::post(path, &seed);
+        assert_eq!(status, 200, "{question}: {answer}");
+    }
+    for seed in proxied() {
+        let (asked, status, _) = forward_auth::ask(&seed);
+        assert_eq!(status, 200, "{asked:?}");
+    }
+    for seed in tokens(jwt::GOOD) {
+        assert_eq!(jwt::user(&jwt::value(&seed)).unwrap(), "u1");
+    }
+    for seed in tokens(jwt::SPOILT) {
+        assert!(jwt::user(&jwt::value(&seed)).unwrap_err().by_token);
+    }
+    for seed in forwarded() {
+        let (hops, value) = seed.split_first().unwrap();
+        let found = forwarded_for::of(usize::from(*hops) + 1, value).unwrap();
+        assert!(found.is_some(), "{}", String::from_utf8_lossy(value));
+    }
 }
 
 proptest! {
@@ -148,6 +237,33 @@ proptest! {
     #[test]
     fn expressions_parse_or_are_refused(bytes in gone_bad(expressions())) {
         expression::run(&bytes);
+    }
+
+    #[test]
+    fn forwarded_addresses_are_of_trusted_hops(bytes in gone_bad(forwarded())) {
+        forwarded_for::run(&bytes);
+    }
+
+    #[test]
+    fn tokens_are_signed_or_refused(
+        bytes in gone_bad([tokens(jwt::GOOD), tokens(jwt::SPOILT)].concat()),
+    ) {
+        jwt::run(&bytes);
+    }
+
+    #[test]
+    fn proxies_are_answered_and_clients_not_believed(bytes in gone_bad(proxied())) {
+        forward_auth::run(&bytes);
+    }
+}
+
+proptest! {
+    // Each is asked several times.
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn questions_are_answered_one_by_one(bytes in gone_bad(questions())) {
+        authzen::run(&bytes);
     }
 }
 

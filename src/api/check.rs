@@ -246,8 +246,7 @@ fn request<'r>(
         }
     }
     let mut headers = BumpVec::with_capacity_in(http.headers.len(), arena);
-    // A value that isn't text can be compared with nothing: not known.
-    headers.extend(http.headers.iter().filter_map(|h| Some((h.name, h.text()?))));
+    headers.extend(http.headers.iter().map(|h| (h.name, h.shown(arena))));
     let kind = if identified.subject.is_empty() { "" } else { "user" };
     let enforces = extension(check, "plimsoll.enforces") == Some("limits");
     Request {

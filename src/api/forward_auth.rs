@@ -140,8 +140,7 @@ impl ForwardAuth {
     ) -> Request<'r> {
         let about = resource::of(&published.snapshot.routes, original.method, path);
         let mut texts = BumpVec::with_capacity_in(headers.len(), arena);
-        // A value that isn't text can be compared with nothing: not known.
-        texts.extend(headers.iter().filter_map(|h| Some((h.name, h.text()?))));
+        texts.extend(headers.iter().map(|h| (h.name, h.shown(arena))));
         let kind = if identified.subject.is_empty() { "" } else { "user" };
         Request {
             now: Timestamp::now(),

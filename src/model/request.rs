@@ -26,6 +26,7 @@ pub struct Http<'r> {
     pub host: &'r str,
     pub scheme: &'r str,
     /// Lower-case names; a name that came more than once stands once, its values joined by `,`.
+    /// U+FFFD stands where bytes are no text.
     pub headers: &'r [(&'r str, &'r str)],
 }
 

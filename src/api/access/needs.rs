@@ -7,9 +7,18 @@ use crate::config::Permission::{Admin, Decide, Report, Review};
 pub(in crate::api) const DECIDE: Need = Need::Permission(Decide);
 
 pub(in crate::api) fn grpc_need(path: &str) -> Need {
+    listed_grpc(path).unwrap_or(Need::Permission(Admin))
+}
+
+pub(in crate::api) fn http_need(path: &str) -> Need {
+    listed_http(path).unwrap_or(Need::Permission(Admin))
+}
+
+/// The need of a method that has a line here, as every one that is served must.
+fn listed_grpc(path: &str) -> Option<Need> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let (service, method) = path.split_once('/').unwrap_or((path, ""));
-    match (service, method) {
+    Some(match (service, method) {
         ("grpc.health.v1.Health", _) => Need::Nothing,
         ("grpc.reflection.v1.ServerReflection" | "grpc.reflection.v1alpha.ServerReflection", _) => {
             Need::Known
@@ -20,15 +29,17 @@ pub(in crate::api) fn grpc_need(path: &str) -> Need {
         ("plimsoll.v1.SignalService", "Get") | ("plimsoll.v1.ReviewService", _) => {
             Need::Permission(Review)
         }
-        _ => Need::Permission(Admin),
-    }
+        ("plimsoll.v1.SignalService", "Forget") => Need::Permission(Admin),
+        _ => return None,
+    })
 }
 
-pub(in crate::api) fn http_need(path: &str) -> Need {
+/// As `listed_grpc`, of a path that HTTP serves.
+fn listed_http(path: &str) -> Option<Need> {
     let at = |root: &str| {
         path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if matches!(path, "/live" | "/ready") || at("/.well-known") {
+    Some(if matches!(path, "/live" | "/ready") || at("/.well-known") {
         Need::Nothing
     } else if matches!(path, "/status" | "/metrics") {
         Need::Known
@@ -39,8 +50,8 @@ pub(in crate::api) fn http_need(path: &str) -> Need {
     } else if at("/console") {
         Need::Permission(Review)
     } else {
-        Need::Permission(Admin)
-    }
+        return None;
+    })
 }
 
 /// Whether `authorization` there is the proxy's own. On a forward-auth request

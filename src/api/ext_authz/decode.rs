@@ -7,7 +7,7 @@
 //! and `metadata_context` is checked where a claim is read from it.
 
 use bumpalo::Bump;
-use bumpalo::collections::Vec as BumpVec;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 
 use super::headers::{Form, Headers};
 use super::scan::{DecodeError, Field, Scanner};
@@ -43,6 +43,16 @@ impl<'r> Header<'r> {
     /// The value, if it is text.
     pub fn text(&self) -> Option<&'r str> {
         std::str::from_utf8(self.value).ok()
+    }
+
+    /// The value as rules see it: U+FFFD where bytes are no text. Nobody takes a header
+    /// out of a rule's sight by garbling it.
+    pub fn shown<'a>(&self, arena: &'a Bump) -> &'a str
+    where
+        'r: 'a,
+    {
+        self.text()
+            .unwrap_or_else(|| BumpString::from_utf8_lossy_in(self.value, arena).into_bump_str())
     }
 }
 

@@ -15,6 +15,12 @@ mod jwt;
 #[path = "../support/mod.rs"]
 mod processes;
 mod provider;
+#[allow(dead_code)]
+#[path = "../limits/raw.rs"]
+mod raw;
+#[path = "../support/served.rs"]
+mod served;
+mod spots;
 mod support;
 mod tls;
 mod tokens;

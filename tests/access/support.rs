@@ -14,6 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+/// How long anything may take before a test gives up.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// A certificate and its key, as PEM.
 #[derive(Clone)]
 pub struct Pair {

@@ -59,3 +59,30 @@ fn listed_http(path: &str) -> Option<Need> {
 pub(in crate::api) fn takes_own_token(path: &str) -> bool {
     !path.starts_with("/forward-auth")
 }
+
+#[cfg(test)]
+#[path = "../../../tests/support/served.rs"]
+mod served;
+
+#[cfg(test)]
+mod tests {
+    use tonic_reflection::pb::{v1, v1alpha};
+
+    use super::{listed_grpc, listed_http, served};
+
+    /// What has no line asks for `admin`: safe, and most likely not what was meant.
+    #[test]
+    fn all_that_is_served_has_its_line() {
+        let methods = served::grpc_methods(&[
+            crate::proto::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            v1::FILE_DESCRIPTOR_SET,
+            v1alpha::FILE_DESCRIPTOR_SET,
+        ]);
+        let unlisted = |all: Vec<String>, listed: fn(&str) -> Option<super::Need>| {
+            all.into_iter().filter(|path| listed(path).is_none()).collect::<Vec<_>>()
+        };
+        assert_eq!(unlisted(methods, listed_grpc), [""; 0], "without a line in needs.rs");
+        assert_eq!(unlisted(served::http_routes(), listed_http), [""; 0], "without a line");
+    }
+}

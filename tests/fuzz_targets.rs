@@ -10,6 +10,8 @@ mod check_request;
 mod expression;
 #[path = "../fuzz/targets/forward_auth.rs"]
 mod forward_auth;
+#[path = "../fuzz/targets/forwarded_client_cert.rs"]
+mod forwarded_client_cert;
 #[path = "../fuzz/targets/forwarded_for.rs"]
 mod forwarded_for;
 #[path = "../fuzz/targets/jwt.rs"]
@@ -184,6 +186,18 @@ fn forwarded() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// Behind one, two and three proxies; each has the field that is read.
+fn certificates() -> Vec<Vec<u8>> {
+    let hash = "0123456789abcdef".repeat(4);
+    [
+        format!("\x00By=spiffe://a/b;Hash={hash};Subject=\"CN=web,O=\\\"A\\\"\";URI=spiffe://a/web;DNS=web.test"),
+        format!("\x06Hash={hash};Subject=\"CN=a;URI=x\";URI=u1;URI=u2, URI=spiffe://a/b;Hash={hash}"),
+        "\x09URI=,Subject=\"CN=one\";DNS=one.test;DNS=two.test,URI=b,URI=c".to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
 /// Edits of what is bad already would look into few corners.
 #[test]
 fn seeds_are_good() {
@@ -224,6 +238,10 @@ fn seeds_are_good() {
         let found = forwarded_for::of(usize::from(*hops) + 1, value).unwrap();
         assert!(found.is_some(), "{}", String::from_utf8_lossy(value));
     }
+    for seed in certificates() {
+        let (first, value) = seed.split_first().unwrap();
+        assert_ne!(forwarded_client_cert::of(*first, value).unwrap(), "");
+    }
 }
 
 proptest! {
@@ -242,6 +260,11 @@ proptest! {
     #[test]
     fn forwarded_addresses_are_of_trusted_hops(bytes in gone_bad(forwarded())) {
         forwarded_for::run(&bytes);
+    }
+
+    #[test]
+    fn certificates_are_of_trusted_hops(bytes in gone_bad(certificates())) {
+        forwarded_client_cert::run(&bytes);
     }
 
     #[test]

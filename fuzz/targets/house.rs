@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use plimsoll::api::authzen::authzen_router;
 use plimsoll::api::forward_auth::{ForwardAuth, forward_auth_router};
-use plimsoll::api::identity::Identity;
+use plimsoll::api::identity::{Identity, PassedOn};
 use plimsoll::api::pdp::{Pdp, Published};
 use plimsoll::config::{AnswerHeader, IdentityConfig};
 use plimsoll::model::Vocabulary;
@@ -74,7 +74,8 @@ impl House {
             headers: vec![AnswerHeader::Decision],
             enforces_limits: false,
         };
-        let router = authzen_router(pdp, None).merge(forward_auth_router(forward_auth));
+        let router =
+            authzen_router(pdp, PassedOn::default(), None).merge(forward_auth_router(forward_auth));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         House { router, runtime }
     }

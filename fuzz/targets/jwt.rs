@@ -1,5 +1,7 @@
 //! Any bytes as an end user's token: nothing is believed that the keys haven't signed.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
 use plimsoll::api::ext_authz::Header;
 use plimsoll::api::identity::{Evidence, Identity, Malformed};
@@ -89,7 +91,7 @@ fn identity() -> Identity {
         "algorithms": ["RS256", "ES256", "EdDSA"],
     });
     let config: JwtConfig = serde_json::from_value(config).unwrap();
-    let jwt = Jwt::new(&config, &source).unwrap();
+    let jwt = Jwt::new(&config, &source, Arc::default()).unwrap();
     Identity::new(&source, &Vocabulary::new()).unwrap().verifying(Some(jwt.into()))
 }
 

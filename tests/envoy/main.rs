@@ -5,6 +5,7 @@
 mod support;
 
 mod answers;
+mod bypasses;
 mod drain;
 mod failure;
 mod hostile;

@@ -92,6 +92,11 @@ impl Connection {
         Connection(BufReader::new(stream))
     }
 
+    /// Bytes in front of all requests.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).unwrap();
+    }
+
     pub fn send(&mut self, request: &Request) -> Response {
         self.0.get_mut().write_all(&request.bytes()).unwrap();
         self.receive()

@@ -25,6 +25,8 @@ pub struct Options {
     pub claims: Option<Value>,
     /// The collector that it sends spans of its own to, and samples all.
     pub traces_to: Option<SocketAddr>,
+    /// Expects the PROXY protocol, and keeps its field 0xEA as metadata that it sends along.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             strips_our_headers: false,
             claims: None,
             traces_to: None,
+            proxy_protocol: false,
         }
     }
 }
@@ -195,6 +198,7 @@ fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
                 "name": "in",
                 "address": socket(here),
                 "per_connection_buffer_limit_bytes": 16 << 20,
+                "listener_filters": listener_filters(options),
                 "filter_chains": [{"filters": [{
                     "name": "envoy.filters.network.http_connection_manager",
                     "typed_config": connections,
@@ -203,6 +207,16 @@ fn config(options: &Options, pdp: &str, upstream: SocketAddr) -> Value {
             "clusters": clusters,
         },
     })
+}
+
+fn listener_filters(options: &Options) -> Value {
+    if !options.proxy_protocol {
+        return json!([]);
+    }
+    let keep = json!({"metadata_namespace": "proxy", "key": "field"});
+    let config = json!({"rules": [{"tlv_type": 0xEA, "on_tlv_present": keep}]});
+    let kind = "extensions.filters.listener.proxy_protocol.v3.ProxyProtocol";
+    json!([{"name": "envoy.filters.listener.proxy_protocol", "typed_config": typed(kind, config)}])
 }
 
 fn access_log() -> Value {
@@ -254,7 +268,7 @@ fn filters(options: &Options) -> Value {
         "failure_mode_allow": options.failure_mode_allow,
         "encode_raw_headers": options.encode_raw_headers,
         "status_on_error": {"code": NO_ANSWER},
-        "metadata_context_namespaces": ["envoy.filters.http.jwt_authn"],
+        "metadata_context_namespaces": ["envoy.filters.http.jwt_authn", "proxy"],
     });
     if let Some(bytes) = options.body {
         ext_authz["with_request_body"] = json!({

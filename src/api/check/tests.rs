@@ -75,6 +75,12 @@ struct Ask<'a> {
 }
 
 fn ask(ask: &Ask<'_>) -> CheckResponse {
+    let mut answer = BytesMut::new();
+    checker().check(&message(ask), &mut answer).unwrap();
+    CheckResponse::decode(answer.freeze()).unwrap()
+}
+
+fn message(ask: &Ask<'_>) -> Vec<u8> {
     let pairs = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
     };
@@ -92,9 +98,7 @@ fn ask(ask: &Ask<'_>) -> CheckResponse {
             ..Default::default()
         }),
     };
-    let mut answer = BytesMut::new();
-    checker().check(&request.encode_to_vec(), &mut answer).unwrap();
-    CheckResponse::decode(answer.freeze()).unwrap()
+    request.encode_to_vec()
 }
 
 fn risk<'a>(headers: &'a [(&'a str, &'a str)]) -> CheckResponse {
@@ -215,4 +219,34 @@ fn a_policy_that_there_is_not_lets_nothing_pass() {
     let extensions = [("plimsoll.policy", "sesion")];
     let response = ask(&Ask { path: "/x", method: "GET", extensions: &extensions, headers: &[] });
     assert_eq!(denied(response).0, 500);
+}
+
+/// Bytes that a client brings a proxy to send: whatever they are, the call doesn't fail, and what
+/// would be denied without them is denied with them.
+#[test]
+fn no_garbage_makes_a_failed_call() {
+    // Attributes, and in them: the peer's principal, its address, metadata of a proxy's, a header
+    // in either form, the path's own bytes.
+    let garbage: [&[u8]; 7] = [
+        b"\x0a\x06\x0a\x04\x22\x02\xff\xfe",
+        b"\x0a\x0a\x0a\x08\x0a\x06\x0a\x04\x12\x02\xff\xfe",
+        b"\x0a\x04\x5a\x02\xff\xfe",
+        b"\x0a\x0b\x5a\x09\x0a\x07\x0a\x01a\x12\x02\xff\xfe",
+        b"\x0a\x0d\x22\x0b\x12\x09\x1a\x07\x0a\x01a\x12\x02\xff\xfe",
+        b"\x0a\x0f\x22\x0d\x12\x0b\x6a\x09\x0a\x07\x0a\x01a\x1a\x02\xff\xfe",
+        b"\x0a\x08\x22\x06\x12\x04\x22\x02\xff\xfe",
+    ];
+    for bytes in garbage {
+        for risk in ["low", "extreme"] {
+            let headers = [("x-risk", risk)];
+            let ask = Ask { path: "/x", method: "GET", headers: &headers, ..Ask::default() };
+            let message = [&message(&ask), bytes].concat();
+            let mut answer = BytesMut::new();
+            checker().check(&message, &mut answer).unwrap();
+            if risk == "extreme" {
+                let (status, ..) = denied(CheckResponse::decode(answer.freeze()).unwrap());
+                assert!(matches!(status, 400 | 403), "{status}: {bytes:?}");
+            }
+        }
+    }
 }

@@ -141,3 +141,31 @@ fn nothing_but_what_the_proxy_attests_is_trusted_by_default() {
     assert_eq!(found.address, Some("198.51.100.7".parse().unwrap()));
     assert_eq!(found.entities.get(vocabulary.kind("session").unwrap()), None);
 }
+
+/// An address that is none is never one that rules may trust: it ends the request, and where
+/// there is none at all (a Unix socket) it is missing.
+#[test]
+fn an_invalid_address_is_no_address() {
+    let arena = Bump::new();
+    for (written, expected) in [
+        ("198.51.100.7", Ok(Some("198.51.100.7"))),
+        ("", Ok(None)),
+        (" ", Ok(None)),
+        ("localhost", Err(())),
+        ("999.1.1.1", Err(())),
+        ("127.1", Err(())),
+        ("0x7f000001", Err(())),
+        ("2130706433", Err(())),
+        ("010.0.0.1", Err(())),
+        ("10.0.0.1/8", Err(())),
+        ("10.0.0.1,10.0.0.2", Err(())),
+        ("fe80::1%eth0", Err(())),
+        ("[::1", Err(())),
+        ("/run/envoy.sock", Err(())),
+    ] {
+        let source = Peer { address: written, ..Peer::default() };
+        let check = CheckRequest { source, ..CheckRequest::default() };
+        let found = id_of("address", &[IdentitySource::Connection {}], &check, &arena);
+        assert_eq!(found.map_err(|_| ()), expected, "{written:?}");
+    }
+}

@@ -82,3 +82,25 @@ fn declared_context_has_its_type() {
     let error = unknown.request(&snapshot, &vocabulary, Timestamp::EPOCH, &arena).unwrap_err();
     assert!(error.to_string().contains("no entity kind"), "{error}");
 }
+
+/// What is no address names an entity, if it must, and is no address that rules or lists can meet.
+#[test]
+fn an_invalid_address_is_missing() {
+    let vocabulary = Vocabulary::new();
+    vocabulary.kind("address").unwrap();
+    let snapshot = Snapshot::default();
+    for written in
+        ["nobody", "127.1", "0x7f000001", "10.0.0.1:80", "[::1]", "10.0.0.1, 10.0.0.2", " 10.0.0.1"]
+    {
+        let question = ask(json!({
+            "subject": {"type": "user", "id": "u1"},
+            "action": {"name": "read"},
+            "resource": {"type": "account", "id": "a1"},
+            "context": {"entities": {"address": written}},
+        }))
+        .unwrap();
+        let arena = Bump::new();
+        let request = question.request(&snapshot, &vocabulary, Timestamp::EPOCH, &arena).unwrap();
+        assert_eq!(request.address, None, "{written:?}");
+    }
+}

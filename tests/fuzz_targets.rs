@@ -14,6 +14,8 @@ mod forward_auth;
 mod forwarded_client_cert;
 #[path = "../fuzz/targets/forwarded_for.rs"]
 mod forwarded_for;
+#[path = "../fuzz/targets/house.rs"]
+mod house;
 #[path = "../fuzz/targets/jwt.rs"]
 mod jwt;
 #[path = "../fuzz/targets/policy.rs"]

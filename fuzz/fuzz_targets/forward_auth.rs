@@ -1,5 +1,7 @@
 #![no_main]
 
+#[path = "../targets/house.rs"]
+mod house;
 #[path = "../targets/forward_auth.rs"]
 mod target;
 

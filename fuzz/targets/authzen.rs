@@ -1,12 +1,10 @@
 //! Any bytes as an AuthZEN request, for one evaluation and for several.
 
-#[path = "house.rs"]
-mod house;
-
 use axum::body::Body;
 use axum::http::Request;
-use house::House;
 use serde_json::{Value, json};
+
+use crate::house::House;
 
 thread_local! {
     static HOUSE: House = House::open();

@@ -1,14 +1,12 @@
 //! Any header lines, as a proxy asks with them: what the client wrote among them is
 //! never believed, nor out of the rules' sight.
 
-#[path = "house.rs"]
-mod house;
-
 use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
-use house::House;
+
+use crate::house::House;
 
 thread_local! {
     static HOUSE: House = House::open();
@@ -74,7 +72,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// The last hop, which the proxy that asks has written, in the last of its lines.
 fn nearest(headers: &HeaderMap) -> Option<IpAddr> {
-    let last = headers.get_all("x-forwarded-for").iter().last()?;
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
     let hop = last.as_bytes().rsplit(|byte| *byte == b',').next()?;
     address(std::str::from_utf8(hop).unwrap().trim())
 }

@@ -155,6 +155,7 @@ impl App {
             publisher: Arc::clone(&publisher),
             readiness: readiness.clone(),
             observations: Arc::clone(&observations),
+            learned: Arc::default(),
             files: files.clone(),
             load: Arc::clone(&load),
             export: Arc::default(),
@@ -173,6 +174,7 @@ impl App {
         let bounds = Bounds { max_profiles: config.signals.max_entities, ..Bounds::default() };
         let learner = Learner::new(Arc::clone(&cache), bounds, fastrand::u64(..));
         let (learning, taught) = (Arc::clone(&pdp), Arc::clone(&observations));
+        let tell = Arc::clone(&outside.learned);
         let sweeping = Arc::clone(&pdp);
         let mut cold = vec![
             Cold::start("plimsoll-policy", move |stop| {
@@ -181,7 +183,12 @@ impl App {
             Cold::start("plimsoll-learn", move |stop| {
                 let plan =
                     || learning.published().as_ref().map(|now| Arc::clone(&now.snapshot.plan));
-                learn::run(learner, &taught, plan, |_| (), stop);
+                let told = |learned| {
+                    if **tell.load() != learned {
+                        tell.store(Arc::new(learned));
+                    }
+                };
+                learn::run(learner, &taught, plan, told, stop);
             })?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
             Cold::start("plimsoll-files", move |stop| {

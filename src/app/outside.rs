@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use arc_swap::ArcSwap;
 use serde_json::{Value as Json, json};
 
 use super::entrance::Files;
@@ -11,6 +12,7 @@ use crate::api::http::HttpParts;
 use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::config::TelemetryConfig;
+use crate::learn::Learned;
 use crate::model::Timestamp;
 use crate::policy::publisher::{Publisher, feed_name};
 use crate::signals::Observations;
@@ -23,6 +25,8 @@ pub(super) struct Outside {
     pub(super) publisher: Arc<Publisher>,
     pub(super) readiness: Readiness,
     pub(super) observations: Arc<Observations>,
+    /// How learning fares, as of the learner's last round.
+    pub(super) learned: Arc<ArcSwap<Learned>>,
     pub(super) files: Files,
     pub(super) load: Arc<Load>,
     pub(super) export: Arc<ExportState>,
@@ -121,7 +125,12 @@ impl Outside {
             at: file.loaded_at,
             failing: file.error.is_some(),
         });
+        let learned = self.learned.load();
         Gauges {
+            observations_learned: learned.observations,
+            profiles: learned.profiles,
+            profiles_evicted: learned.evicted,
+            summaries_refused: learned.refused,
             ready: self.readiness.is_ready(),
             revision: state.revision,
             loaded_at: state.loaded_at,

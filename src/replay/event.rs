@@ -16,7 +16,12 @@ pub struct Event {
 #[derive(Debug)]
 pub enum Within {
     /// Somebody asked for a decision: an AuthZEN evaluation request.
-    Request { body: Json, truth: Option<Truth> },
+    Request {
+        body: Json,
+        truth: Option<Truth>,
+        /// Whoever asked can prove who they are: a `step_up` is answered, and asked again.
+        proves: bool,
+    },
     /// A source reported signals, as in `POST /v1/signals`.
     Report { kind: String, id: String, signals: serde_json::Map<String, Json> },
 }
@@ -53,6 +58,8 @@ pub enum EventError {
 struct Line {
     at: Time,
     request: Option<Json>,
+    #[serde(default)]
+    proves: bool,
     truth: Option<Truth>,
     report: Option<ReportLine>,
 }
@@ -80,7 +87,7 @@ struct EntityLine {
 }
 
 impl Event {
-    /// Reads a line: `{"at": ..., "request": {...}, "truth": ...}` or
+    /// Reads a line: `{"at": ..., "request": {...}, "proves": ..., "truth": ...}` or
     /// `{"at": ..., "report": {"entity": {"type": ..., "id": ...}, "signals": {...}}}`.
     ///
     /// # Errors
@@ -95,7 +102,7 @@ impl Event {
             }
         };
         let within = match (line.request, line.report) {
-            (Some(body), None) => Within::Request { body, truth: line.truth },
+            (Some(body), None) => Within::Request { body, truth: line.truth, proves: line.proves },
             (None, Some(ReportLine { entity, signals })) => {
                 Within::Report { kind: entity.kind, id: entity.id, signals }
             }

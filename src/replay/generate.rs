@@ -172,8 +172,9 @@ impl Person {
                 "entities": {"device": device, "address": address},
             },
         });
-        events.push((at, json!({"at": at, "request": request, "truth": truth})));
-        if *truth == json!(false) {
+        let own = *truth == json!(false);
+        events.push((at, json!({"at": at, "request": request, "proves": own, "truth": truth})));
+        if own {
             let report = json!({
                 "entity": {"type": "user", "id": self.id},
                 "signals": {"transfer_amount": amount},

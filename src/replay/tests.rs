@@ -2,33 +2,8 @@ use std::path::Path;
 
 use super::*;
 
-const POLICIES: &str = r#"
-apiVersion: plimsoll/v1
-kind: Catalog
-signals:
-  user.device: {type: string, observe: device.id, learn: {familiar: {keep: 8, forget_after: 90d}}}
-  user.country: {type: string, observe: geo(address.ip).country, learn: {familiar: {keep: 8}}}
-  user.transfer_amount: {type: event, learn: {baseline: {half_life: 60d}}}
-context: {amount: number}
----
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: session}
-score:
-  range: [0, 100]
-  direction: risk
-  missing: 0.3
-  factors:
-    device: {value: "familiar(user.device, device.id)", curve: {bool: {true: 0, false: 1}}, weight: 3}
-    country: {value: "familiar(user.country, geo(address.ip).country)", curve: {bool: {true: 0, false: 1}}, weight: 2}
-    hour: {value: unusual_hour(user), curve: {linear: {to: 1}}, weight: 1}
-    speed: {value: "travel_speed(user, geo(address.ip))", curve: {linear: {from: 300, to: 1000}}, weight: 2}
-    amount: {value: "deviation(context.amount, user.transfer_amount)", curve: {linear: {to: 6}}, weight: 2}
-levels: {low: {from: 0}, high: {from: 50}}
-rules:
-  - {name: all, when: 'action.name == "transfer"', decision: allow}
-  - {name: risky, when: 'score >= 50', decision: step_up, acr: mfa}
-"#;
+/// The policies that docs/detection.md measures.
+const POLICIES: &str = include_str!("../../examples/takeovers/policies.yaml");
 
 fn run(seed: u64) -> (Vec<String>, Measured) {
     let folder = tempfile::tempdir().unwrap();
@@ -61,11 +36,11 @@ fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
     let (again, _) = run(1);
     assert_eq!(lines, again);
     assert!(lines.len() > 2000, "{} decisions", lines.len());
-    assert!(measured.roc_auc > 0.95, "{measured:?}");
+    assert!(measured.roc_auc > 0.95, "{}", measured.roc_auc);
     assert_eq!(measured.episodes, 36);
     // Chance would be at the share of attacks.
     let share = measured.attacks as f64 / measured.requests as f64;
-    assert!(measured.average_precision > 4.0 * share, "{measured:?}");
+    assert!(measured.average_precision > 4.0 * share, "{}", measured.average_precision);
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::event::{Event, Within};
 use crate::api::ask::ask;
 use crate::api::pdp::{Pdp, Published};
 use crate::api::question::Question;
 use crate::learn::{Bounds, Learner};
+use crate::model::Decision::StepUp;
 use crate::model::{Direction, Timestamp, Vocabulary};
 use crate::policy::compile::compile;
 use crate::policy::publisher::feed_specs;
@@ -135,7 +137,13 @@ impl World {
         self.learner.advance(self.now);
         self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
         let decided = match &event.within {
-            Within::Request { body, .. } => Some(self.decide(body)?),
+            Within::Request { body, proves, .. } => {
+                let (decided, asked) = self.decide(body)?;
+                if let (true, Some(acr)) = (proves, asked) {
+                    self.prove(body, &decided, &acr)?;
+                }
+                Some(decided)
+            }
             Within::Report { kind, id, signals } => {
                 self.report(kind, id, signals, event.at)?;
                 None
@@ -147,13 +155,16 @@ impl World {
         Ok(decided)
     }
 
-    fn decide(&self, body: &serde_json::Value) -> Result<Decided, String> {
+    /// Decides, and says what a `step_up` asks for.
+    fn decide(&self, body: &Json) -> Result<(Decided, Option<String>), String> {
         let question = Question::from_json(body).map_err(|why| why.to_string())?;
         let now = self.now;
         ask(&self.pdp, &self.published, &question, now, None, |decided| {
             let (policy, outcome) = (decided.policy, decided.outcome);
             let share = policy.range.share(outcome.score);
-            Decided {
+            let asked = outcome.chosen(policy).filter(|_| outcome.decision == Some(StepUp));
+            let acr = asked.and_then(|chosen| chosen.step_up.acr.first()).map(ToString::to_string);
+            let decided = Decided {
                 at: now.millis(),
                 subject: question.subject.id.clone(),
                 policy: policy.name.to_string(),
@@ -166,16 +177,36 @@ impl World {
                     Direction::Risk => share,
                     Direction::Trust => 1.0 - share,
                 },
-            }
+            };
+            (decided, asked.map(|_| acr.unwrap_or_default()))
         })
         .map_err(|why| why.to_string())
+    }
+
+    /// Somebody proves who they are, and asks again: what they did is then learned.
+    fn prove(&self, body: &Json, decided: &Decided, acr: &str) -> Result<(), String> {
+        let session = format!("proven by {}", decided.subject);
+        let signals = serde_json::json!({"acr": acr, "authenticated_at": self.now_text()});
+        let Json::Object(signals) = signals else { return Ok(()) };
+        self.report("session", &session, &signals, self.now)?;
+        let mut again = body.clone();
+        if let Json::Object(body) = &mut again {
+            let context = body.entry("context").or_insert_with(|| serde_json::json!({}));
+            context["entities"]["session"] = Json::String(session);
+        }
+        self.decide(&again).map(|_| ())
+    }
+
+    fn now_text(&self) -> String {
+        let now = jiff::Timestamp::from_millisecond(self.now.millis());
+        now.map(|now| now.to_string()).unwrap_or_default()
     }
 
     fn report(
         &self,
         kind: &str,
         id: &str,
-        signals: &serde_json::Map<String, serde_json::Value>,
+        signals: &serde_json::Map<String, Json>,
         at: Timestamp,
     ) -> Result<(), String> {
         let report = Report {

@@ -119,6 +119,16 @@ pub(super) const OBSERVATIONS_DROPPED: Name =
     counter("plimsoll_observations_dropped", "Observations dropped as their queue was full");
 pub(super) const OBSERVATIONS_WAITING: Name =
     gauge("plimsoll_observations_waiting", "Observations that wait to be learned");
+pub(super) const OBSERVATIONS_LEARNED: Name =
+    counter("plimsoll_observations_learned", "Observations that taught something");
+pub(super) const PROFILES: Name =
+    gauge("plimsoll_profiles", "Entities of which something was learned");
+pub(super) const PROFILES_EVICTED: Name =
+    counter("plimsoll_profiles_evicted", "Profiles dropped to make room for others");
+pub(super) const SUMMARIES_REFUSED: Name = counter(
+    "plimsoll_summaries_refused",
+    "Learned summaries that a record had no room for: the policies want too much learned",
+);
 
 // Telemetry itself.
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::learn::{Bounds, Learner};
 use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, SignalId, Timestamp, Value};
-use crate::signals::{Cache, Item, LastPlace, Limits, Observation, Secrets, Seen, SeenPlace, Usual};
+use crate::signals::{
+    Cache, Item, LastPlace, Limits, Observation, Secrets, Seen, SeenPlace, Usual,
+};
 
 pub(super) const USER: EntityKind = EntityKind(0);
 pub(super) const SIGNAL: SignalId = SignalId(7);

@@ -63,6 +63,8 @@ pub struct ListDecl {
     pub kind: ListKind,
     /// Relative paths are under the policy folder.
     pub path: PathBuf,
+    /// What the list says is half as sure with each such age of its file (seconds).
+    pub half_life: Option<u64>,
 }
 
 /// Where the geo databases are, where declared.

@@ -292,6 +292,7 @@ pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
             name: list.name.clone(),
             kind: list.kind,
             path: base.join(&list.path),
+            half_life: list.half_life,
         })
         .collect();
     specs.extend(snapshot.geo.city.iter().map(|p| FeedSpec::GeoCity { path: base.join(p) }));

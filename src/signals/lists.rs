@@ -101,6 +101,11 @@ impl List {
         (content.finish(), bad)
     }
 
+    /// Whether a file without entries says that this is meant: by a line `# empty`.
+    fn is_meant_to_be_empty(text: &[u8]) -> bool {
+        text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == b"# empty")
+    }
+
     pub fn len(&self) -> usize {
         self.entries
     }

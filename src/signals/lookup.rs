@@ -183,7 +183,10 @@ impl<'v, 's> LookUp<'v, 's> {
         };
         // A value computed from another one is as fresh as that.
         let freshness = match source {
-            Source::Listed(asked) => view.read(asked.value).freshness,
+            Source::Listed(asked) => {
+                let list = self.sources.feeds.freshness(asked.list, request.now);
+                view.read(asked.value).freshness * list
+            }
             Source::Geo { query, .. } => view.read(query.address).freshness,
             Source::Lower(of) | Source::Familiar { value: of, .. } => view.read(*of).freshness,
             _ => 1.0,

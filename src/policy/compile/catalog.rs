@@ -324,14 +324,25 @@ impl<'a> Catalogs<'a> {
             if !self.once("list", &entry, diagnostics) {
                 continue;
             }
-            let Some(fields) = entry.node.mapping(diagnostics, &["type", "path"]) else { continue };
+            let Some(fields) = entry.node.mapping(diagnostics, &["type", "path", "half_life"])
+            else {
+                continue;
+            };
             let kind = fields
                 .required("type", diagnostics)
                 .and_then(|node| node.one_of(diagnostics, &ListKind::ALL));
             let path =
                 fields.required("path", diagnostics).and_then(|node| node.string(diagnostics));
             if let (Some(name), Some(kind), Some(path)) = (name, kind, path) {
-                self.lists.push(ListDecl { name: name.into(), kind, path: PathBuf::from(path) });
+                let half_life = fields.get("half_life").and_then(|node| {
+                    let seconds = node.duration(diagnostics)?;
+                    if seconds < 1.0 {
+                        diagnostics.error(node, "`half_life` is of a second at least");
+                    }
+                    Some(seconds as u64)
+                });
+                let path = PathBuf::from(path);
+                self.lists.push(ListDecl { name: name.into(), kind, path, half_life });
             }
         }
     }

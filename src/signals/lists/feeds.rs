@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::{BadLines, List};
-use crate::model::{ListKind, Timestamp, Value};
+use crate::model::{ListKind, Seconds, Timestamp, Value};
 use crate::signals::geo::{Geo, GeoFile};
 
 /// Larger files are refused: 1 GiB.
@@ -23,6 +23,8 @@ pub enum FeedSpec {
         name: Arc<str>,
         kind: ListKind,
         path: PathBuf,
+        /// What it says is half as sure with each such age of its file (seconds).
+        half_life: Option<u64>,
     },
     GeoCity {
         path: PathBuf,
@@ -36,13 +38,23 @@ pub enum FeedSpec {
 #[derive(Debug, Default)]
 pub struct Loaded {
     lists: Vec<Option<Arc<List>>>,
+    /// By list, for those that age.
+    ages: Vec<Option<Age>>,
     geo: Geo,
+}
+
+/// How a list ages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Age {
+    /// When its file was written.
+    as_of: Timestamp,
+    half_life: Seconds,
 }
 
 impl Loaded {
     /// Given lists and geo data, as policy tests write them.
     pub fn new(lists: Vec<Option<Arc<List>>>, geo: Geo) -> Self {
-        Loaded { lists, geo }
+        Loaded { lists, ages: Vec::new(), geo }
     }
 
     /// Takes from `other` what it doesn't have itself.
@@ -50,6 +62,7 @@ impl Loaded {
         if self.lists.len() < other.lists.len() {
             self.lists.resize(other.lists.len(), None);
         }
+        self.ages.clone_from(&other.ages);
         for (list, other) in self.lists.iter_mut().zip(&other.lists) {
             if list.is_none() {
                 list.clone_from(other);
@@ -68,6 +81,12 @@ impl Loaded {
         }
     }
 
+    /// How sure one can be of what the list says, in [0, 1].
+    pub fn freshness(&self, list: u16, now: Timestamp) -> f64 {
+        let Some(Some(age)) = self.ages.get(usize::from(list)) else { return 1.0 };
+        libm::exp2(-now.seconds_since(age.as_of).max(0.0) / age.half_life)
+    }
+
     pub fn geo(&self) -> &Geo {
         &self.geo
     }
@@ -81,6 +100,8 @@ pub struct FeedState {
     pub entries: usize,
     /// When what is used was loaded; `None`: never.
     pub loaded_at: Option<Timestamp>,
+    /// When the file of what is used was written.
+    pub as_of: Option<Timestamp>,
     /// Of what is used.
     pub bad_lines: BadLines,
     /// Why the file as it is now isn't used.
@@ -139,7 +160,7 @@ impl Feeds {
 
     /// Takes places as they are given, until a file is read anew.
     pub fn give(&self, geo: Geo) {
-        let mut loaded = Loaded { lists: Vec::new(), geo };
+        let mut loaded = Loaded { lists: Vec::new(), ages: Vec::new(), geo };
         loaded.fill_from(&self.loaded.load());
         self.loaded.store(Arc::new(loaded));
     }
@@ -165,6 +186,13 @@ impl Feeds {
 fn collect(feeds: &[Feed]) -> Loaded {
     let mut loaded = Loaded::default();
     for feed in feeds {
+        if let FeedSpec::List { half_life, .. } = &feed.state.spec {
+            let as_of = feed.state.as_of;
+            let age = half_life
+                .zip(as_of)
+                .map(|(half_life, as_of)| Age { as_of, half_life: half_life.max(1) as f64 });
+            loaded.ages.push(age);
+        }
         match (&feed.state.spec, &feed.content) {
             (FeedSpec::List { .. }, Some(Content::List(list))) => {
                 loaded.lists.push(Some(list.clone()));
@@ -186,6 +214,7 @@ impl Feed {
             spec,
             entries: 0,
             loaded_at: None,
+            as_of: None,
             bad_lines: BadLines::default(),
             error: None,
         };
@@ -212,6 +241,7 @@ impl Feed {
                 self.state.entries = entries;
                 self.state.bad_lines = bad_lines;
                 self.state.loaded_at = Some(now);
+                self.state.as_of = Some(stamp.written(now));
                 self.state.error = None;
                 true
             }
@@ -240,6 +270,14 @@ impl Feed {
             return Err(format!("more bad lines than good ones; line {line}: {why}"));
         }
         let entries = list.len();
+        // A download that went wrong, more often than a list that nobody is on any more.
+        if entries == 0 && self.state.entries > 0 && !List::is_meant_to_be_empty(&bytes) {
+            return Err(format!(
+                "it had {} entries and has none now, so those stay; where that is meant, write a \
+                 line `# empty`",
+                self.state.entries
+            ));
+        }
         Ok((Content::List(Arc::new(list)), entries, bad))
     }
 
@@ -253,6 +291,13 @@ impl Feed {
 }
 
 impl Stamp {
+    fn written(&self, now: Timestamp) -> Timestamp {
+        let since = self.modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let millis = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+        // A file of the future is of now.
+        millis.map_or(now, |millis| Timestamp::from_millis(millis).min(now))
+    }
+
     fn of(path: &Path) -> std::io::Result<Self> {
         let file = fs::metadata(path)?;
         #[cfg(unix)]

@@ -110,7 +110,12 @@ fn bad_lines_are_told_and_the_rest_is_used() {
 fn a_feed_is_read_again_when_its_file_changes_and_kept_when_it_breaks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("feed.txt");
-    let spec = FeedSpec::List { name: "bad".into(), kind: ListKind::Cidr, path: path.clone() };
+    let spec = FeedSpec::List {
+        name: "bad".into(),
+        kind: ListKind::Cidr,
+        path: path.clone(),
+        half_life: Some(86_400),
+    };
     let feeds = Feeds::new(vec![spec.clone()], None);
     let asked = |feeds: &Feeds, address| feeds.load().listed(0, ip(address));
     let put = |text: &str| {
@@ -152,7 +157,34 @@ fn a_feed_is_read_again_when_its_file_changes_and_kept_when_it_breaks() {
     assert_eq!(asked(&next, "192.0.2.2"), Value::Bool(true));
 
     put("");
+    assert_eq!(next.reload(T2), 0);
+    assert_eq!(asked(&next, "192.0.2.2"), Value::Bool(true), "suddenly empty: kept");
+    let error = next.states()[0].error.clone().unwrap();
+    assert!(error.contains("had 1 entries") && error.contains("`# empty`"), "{error}");
+
+    put("# empty\n");
     assert_eq!(next.reload(T2), 1);
     assert_eq!(asked(&next, "192.0.2.2"), Value::Bool(false), "an empty list is a list");
     assert_eq!(next.load().listed(7, ip("192.0.2.2")), Value::Missing, "no such list");
+}
+
+#[test]
+fn what_an_old_list_says_is_less_sure() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed.txt");
+    fs::write(&path, "192.0.2.1\n").unwrap();
+    let spec = |half_life| FeedSpec::List {
+        name: "bad".into(),
+        kind: ListKind::Cidr,
+        path: path.clone(),
+        half_life,
+    };
+    let feeds = Feeds::new(vec![spec(Some(3600)), spec(None)], None);
+    let now = Timestamp::now();
+    feeds.reload(now);
+    let written = feeds.states()[0].as_of.unwrap();
+    let later = Timestamp::from_millis(written.millis() + 2 * 3_600_000);
+    let loaded = feeds.load();
+    assert_eq!((loaded.freshness(0, written), loaded.freshness(0, later)), (1.0, 0.25));
+    assert_eq!((loaded.freshness(1, later), loaded.freshness(9, later)), (1.0, 1.0));
 }

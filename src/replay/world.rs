@@ -190,9 +190,14 @@ impl World {
         let Json::Object(signals) = signals else { return Ok(()) };
         self.report("session", &session, &signals, self.now)?;
         let mut again = body.clone();
-        if let Json::Object(body) = &mut again {
+        let entities = again.pointer_mut("/context/entities").and_then(Json::as_object_mut);
+        if let Some(entities) = entities {
+            entities.insert("session".to_owned(), Json::String(session));
+        } else if let Some(body) = again.as_object_mut() {
             let context = body.entry("context").or_insert_with(|| serde_json::json!({}));
-            context["entities"]["session"] = Json::String(session);
+            if let Some(context) = context.as_object_mut() {
+                context.insert("entities".to_owned(), serde_json::json!({"session": session}));
+            }
         }
         self.decide(&again).map(|_| ())
     }

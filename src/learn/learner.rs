@@ -15,8 +15,10 @@ use crate::signals::{Cache, Observation, Priors, RecordBuilder, Seen, Usual};
 
 /// Below so much a population's baseline is no prior (observations).
 const LEAST_PRIOR: f64 = 10.0;
-/// Priors are published after so many observations that changed one.
-const PRIORS_EVERY: usize = 64;
+/// Priors are published after so many observations that changed one, or after so long
+/// (milliseconds).
+const PRIORS_EVERY: usize = 256;
+const PRIORS_AFTER: i64 = 60_000;
 
 /// How much is learned at most, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +56,8 @@ pub struct Learner {
     /// What is usual for all entities together, by measure.
     priors: BTreeMap<MeasureId, BaselineState>,
     unpublished_priors: usize,
+    /// When they were published last (milliseconds since 1970).
+    priors_at: i64,
     /// When which profile is to be looked at. A profile has one timer that counts,
     /// the one at its own `due`.
     timers: BinaryHeap<Reverse<(i64, u64)>>,
@@ -73,6 +77,7 @@ impl Learner {
             profiles: Profiles::new(bounds.max_profiles, seed),
             priors: BTreeMap::new(),
             unpublished_priors: 0,
+            priors_at: 0,
             timers: BinaryHeap::new(),
             observations: 0,
             refused: 0,
@@ -168,7 +173,8 @@ impl Learner {
                 self.pass(place, hash, now);
             }
         }
-        if self.unpublished_priors > 0 {
+        let late = now.millis().saturating_sub(self.priors_at) >= PRIORS_AFTER;
+        if self.unpublished_priors > 0 && (late || self.priors_at == 0) {
             self.publish_priors(now);
         }
     }
@@ -226,6 +232,7 @@ impl Learner {
 
     fn publish_priors(&mut self, now: Timestamp) {
         self.unpublished_priors = 0;
+        self.priors_at = now.millis();
         let all = self.plan.measures().iter();
         let priors = all.filter_map(|m| Some((m.id, prior(&self.priors, m, now)?))).collect();
         self.cache.set_priors(Priors::new(priors));

@@ -7,6 +7,7 @@ use plotters::prelude::*;
 use super::measure::{Measured, Point};
 
 const SIZE: (u32, u32) = (640, 480);
+const STEP: f64 = 0.5 / 640.0;
 
 /// Writes the precision-recall curve and the ROC curve into a folder; says where.
 ///
@@ -51,7 +52,19 @@ impl Plot<'_> {
             .y_label_area_size(48)
             .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
         chart.configure_mesh().x_desc(self.x).y_desc(self.y).draw()?;
-        let points = self.points.iter().map(|point| (point.x, point.y));
+        // No more than can be seen: a step of half a pixel in either direction.
+        let mut drawn: Option<Point> = None;
+        let last = self.points.len().saturating_sub(1);
+        let seen = self.points.iter().enumerate().filter(|(at, point)| {
+            let new = drawn.is_none_or(|drawn| {
+                (point.x - drawn.x).abs().max((point.y - drawn.y).abs()) >= STEP
+            });
+            if new || *at == last {
+                drawn = Some(**point);
+            }
+            new || *at == last
+        });
+        let points: Vec<(f64, f64)> = seen.map(|(_, point)| (point.x, point.y)).collect();
         chart.draw_series(LineSeries::new(points, BLUE.stroke_width(2)))?;
         area.present()?;
         drop(chart);

@@ -25,8 +25,9 @@ use crate::telemetry::DecisionMetrics;
 
 /// A request teaches a few things, a report at most a signal each.
 const QUEUE: usize = 4096;
-/// Slots of the cache that are swept an event.
-const SWEEP: usize = 4;
+/// How often the cache is swept (events), and how much of it.
+const SWEEP_EVERY: u64 = 256;
+const SWEEP: usize = 1024;
 
 /// Why there is no world.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,7 @@ pub struct World {
     observations: Arc<Observations>,
     learner: Learner,
     now: Timestamp,
+    steps: u64,
 }
 
 /// Where a network is.
@@ -102,7 +104,7 @@ impl World {
         learner.follow(Arc::clone(&published.snapshot.plan));
         let pdp = Pdp::new(cache, vocabulary, metrics, Arc::clone(&observations), policy);
         pdp.publish(Arc::clone(&published));
-        Ok(World { pdp, published, observations, learner, now: Timestamp::EPOCH })
+        Ok(World { pdp, published, observations, learner, now: Timestamp::EPOCH, steps: 0 })
     }
 
     /// Says where addresses are, in place of the policies' own databases.
@@ -135,7 +137,10 @@ impl World {
         // Time doesn't go back: what comes late, comes now.
         self.now = self.now.max(event.at);
         self.learner.advance(self.now);
-        self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
+        self.steps += 1;
+        if self.steps.is_multiple_of(SWEEP_EVERY) {
+            self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
+        }
         let decided = match &event.within {
             Within::Request { body, proves, .. } => {
                 let (decided, asked) = self.decide(body)?;

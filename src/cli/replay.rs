@@ -232,6 +232,9 @@ fn text(measured: &Measured) -> String {
             measured.episodes_stopped, measured.episodes
         ));
     }
+    for (kind, stopped) in &measured.kinds {
+        text.push_str(&format!("  {kind}: {} of {}\n", stopped.stopped, stopped.episodes));
+    }
     text
 }
 

@@ -49,6 +49,13 @@ pub struct Detection {
     pub reauthenticated: f64,
 }
 
+/// Attacks of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    pub episodes: usize,
+    pub stopped: usize,
+}
+
 /// What came out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {
@@ -66,6 +73,8 @@ pub struct Measured {
     pub stopped_others: f64,
     pub episodes: usize,
     pub episodes_stopped: usize,
+    /// By kind: what stands before the last dash of their names.
+    pub kinds: BTreeMap<String, Stopped>,
     /// Over the attacks that were stopped: the median of requests and seconds until then.
     pub delay_requests: Option<f64>,
     pub delay_seconds: Option<f64>,
@@ -143,11 +152,25 @@ impl Verdicts {
             stopped_others: share(self.stopped.others, self.let_through.others),
             episodes: self.episodes.len(),
             episodes_stopped: stopped.len(),
+            kinds: self.kinds(),
             delay_requests: median(stopped.iter().map(|(requests, _)| *requests as f64)),
             delay_seconds: median(stopped.iter().map(|(_, millis)| *millis as f64 / 1e3)),
             precision_recall,
             roc,
         })
+    }
+}
+
+impl Verdicts {
+    fn kinds(&self) -> BTreeMap<String, Stopped> {
+        let mut kinds: BTreeMap<String, Stopped> = BTreeMap::new();
+        for (name, episode) in &self.episodes {
+            let kind = name.rsplit_once('-').map_or(name.as_str(), |(kind, _)| kind);
+            let kind = kinds.entry(kind.to_owned()).or_default();
+            kind.episodes += 1;
+            kind.stopped += usize::from(episode.stopped.is_some());
+        }
+        kinds
     }
 }
 

@@ -38,6 +38,8 @@ fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
     assert!(lines.len() > 2000, "{} decisions", lines.len());
     assert!(measured.roc_auc > 0.95, "{}", measured.roc_auc);
     assert_eq!(measured.episodes, 36);
+    let naive = measured.kinds["naive"];
+    assert_eq!((naive.episodes, naive.stopped), (12, 12));
     // Chance would be at the share of attacks.
     let share = measured.attacks as f64 / measured.requests as f64;
     assert!(measured.average_precision > 4.0 * share, "{}", measured.average_precision);

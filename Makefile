@@ -23,6 +23,7 @@ test: toolchain envoy python ## Runs all tests, and those of the policies
 	$(CARGO) test --locked --all-features
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies
+	$(CARGO) run --locked --quiet -- test examples/takeovers
 	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: lint

@@ -23,6 +23,7 @@ pub mod renewed;
 pub mod resource;
 mod routes;
 pub mod signals;
+pub mod taught;
 mod trace;
 pub mod transport;
 

@@ -15,13 +15,12 @@ use arc_swap::{ArcSwapOption, Guard};
 use bumpalo::Bump;
 
 use super::id::DecisionId;
+use super::taught::Taught;
 use crate::engine::{
     Evaluation, Expr, Outcome, Policy, PolicyId, Scope, Snapshot, Trace, evaluate,
 };
-use crate::model::{EntityKind, Request, SignalId, SlotId, TravelFrom, Value, View, Vocabulary};
-use crate::signals::{
-    Cache, Feeds, Kinds, Observation, Observations, Seen, SeenPlace, Sources, kinds_of, look_up,
-};
+use crate::model::{Request, Value, View, Vocabulary};
+use crate::signals::{Cache, Feeds, Kinds, Observations, Sources, kinds_of, look_up};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics, Span, Traces};
 
 /// One revision, with everything that decisions under it need: published as a whole.
@@ -34,17 +33,7 @@ pub struct Published {
     /// By policy.
     metrics: Vec<Arc<PolicyMetrics>>,
     /// What requests teach.
-    taught: Vec<Taught>,
-}
-
-/// A signal that is learned from requests.
-#[derive(Clone, Copy, Debug)]
-struct Taught {
-    kind: EntityKind,
-    signal: SignalId,
-    slot: SlotId,
-    /// Also from requests that were not let through.
-    from_denied: bool,
+    taught: Taught,
 }
 
 impl Published {
@@ -61,20 +50,7 @@ impl Published {
             })
             .collect();
         let metrics = snapshot.policies.iter().map(|policy| metrics.policy(policy)).collect();
-        let taught = snapshot
-            .catalog
-            .signals()
-            .iter()
-            .filter_map(|signal| {
-                snapshot.plan.of_signal(signal.id).next()?;
-                Some(Taught {
-                    kind: signal.kind,
-                    signal: signal.id,
-                    slot: signal.observe?,
-                    from_denied: signal.learn.from_denied,
-                })
-            })
-            .collect();
+        let taught = Taught::of(&snapshot);
         Published { snapshot, feeds, kinds, metrics, taught }
     }
 }
@@ -251,44 +227,11 @@ impl Pdp {
         })
     }
 
-    /// Leaves what the request teaches. A request that was not let through
-    /// teaches nothing, unless the catalog says so: an attacker must not become
-    /// familiar by trying.
+    /// Leaves what the request teaches.
     fn observe(&self, published: &Published, request: &Request<'_>, decided: &Decided<'_, '_>) {
         let permitted = decided.outcome.decision.is_some_and(|d| d.permits());
-        let push = |kind, seen| {
-            let Some(id) = request.entities.get(kind) else { return };
-            self.observations.push(Observation { kind, id: id.into(), at: request.now, seen });
-        };
-        for taught in &published.taught {
-            let value = decided.view.read(taught.slot).value;
-            if (permitted || taught.from_denied)
-                && let Some(value) = self.cache.seen_value(value)
-            {
-                push(taught.kind, Seen::Value { signal: taught.signal, value });
-            }
-        }
-        if permitted {
-            for presence in &published.snapshot.presences {
-                let place = presence.from.as_ref().and_then(|from| place(decided.view, from));
-                push(presence.kind, Seen::Presence { place });
-            }
-        }
+        let push = |observation| self.observations.push(observation);
+        let (snapshot, cache, view) = (&published.snapshot, &self.cache, decided.view);
+        published.taught.observe(snapshot, cache, request, view, permitted, push);
     }
-}
-
-/// Where the request comes from, unless somebody who comes from there may be anywhere.
-fn place(view: &View<'_>, from: &TravelFrom) -> Option<SeenPlace> {
-    let number = |slot| match view.read(slot).value {
-        Value::Number(x) => Some(x),
-        _ => None,
-    };
-    if from.excused.is_some_and(|slot| view.read(slot).value == Value::Bool(true)) {
-        return None;
-    }
-    Some(SeenPlace {
-        latitude: number(from.latitude)?,
-        longitude: number(from.longitude)?,
-        radius_km: number(from.radius).unwrap_or(0.0),
-    })
 }

@@ -3,6 +3,7 @@
 
 mod expect;
 mod given;
+mod history;
 mod run;
 
 use crate::engine::{PolicyId, Snapshot};
@@ -54,7 +55,7 @@ fn read_document(
     let now = fields.get("now").and_then(|node| node.timestamp(diagnostics));
     let Some(list) = fields.required("tests", diagnostics) else { return };
     for node in list.items(diagnostics).unwrap_or_default() {
-        let allowed = ["name", "now", "signals", "given", "request", "expect"];
+        let allowed = ["name", "now", "history", "signals", "given", "request", "expect"];
         let Some(test) = node.mapping(diagnostics, &allowed) else { continue };
         let name = test
             .required("name", diagnostics)
@@ -89,7 +90,7 @@ pub fn read_request(
     snapshot: &Snapshot,
     diagnostics: &mut Diagnostics,
 ) -> Option<PolicyTest> {
-    let allowed = ["name", "policy", "now", "signals", "given", "request", "expect"];
+    let allowed = ["name", "policy", "now", "history", "signals", "given", "request", "expect"];
     let fields = document.root().mapping(diagnostics, &allowed)?;
     let place = document.root().place();
     let now = fields.get("now").and_then(|node| node.timestamp(diagnostics)).unwrap_or(now);

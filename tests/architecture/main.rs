@@ -28,7 +28,17 @@ const RULES: &[(&str, &[&str])] = &[
     // Cold.
     (
         "policy",
-        &["engine", "signals", "model", "api::id", "api::pdp", "api::question", "api::resource"],
+        &[
+            "engine",
+            "signals",
+            "model",
+            "learn",
+            "api::id",
+            "api::pdp",
+            "api::question",
+            "api::resource",
+            "api::taught",
+        ],
     ),
     ("learn", &["signals", "model"]),
     (

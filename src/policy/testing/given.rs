@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::history::{self, Past};
 use crate::api::question::{Question, QuestionHttp};
 use crate::engine::{PolicyId, Snapshot};
 use crate::model::{GeoField, Reading, SlotId, Timestamp, Type, Value, suggest};
@@ -24,6 +25,8 @@ pub struct Given {
     pub(super) loaded: Loaded,
     pub(super) learned: Vec<(SlotId, Literal)>,
     pub(super) policies: Vec<GivenPolicy>,
+    /// What happened before.
+    pub(super) history: Vec<Past>,
 }
 
 #[derive(Debug)]
@@ -79,6 +82,10 @@ impl Given {
         let policies = read_policies(get("policies"), snapshot, diagnostics);
         let http = get("http").and_then(|node| read_http(node, diagnostics));
 
+        let history = test.get("history");
+        let history = history.map(|node| history::read(node, now, snapshot, diagnostics));
+        let history = history.unwrap_or_default();
+
         let request = test.get("request");
         let body = request.map_or(Json::Object(Map::new()), Node::to_json);
         let names_resource = body.get("resource").is_some() || body.get("action").is_some();
@@ -99,8 +106,19 @@ impl Given {
             loaded: Loaded::new(lists, geo),
             learned,
             policies,
+            history,
         })
     }
+}
+
+/// What is asked, with what is left out, about the entities that the signals mean.
+pub(super) fn question(
+    body: Json,
+    signals: &[(String, Vec<GivenSignal>)],
+) -> Result<Question, String> {
+    let mut question = Question::from_json(&with_defaults(body)).map_err(|why| why.to_string())?;
+    name_entities(&mut question, signals);
+    Ok(question)
 }
 
 /// A test may leave out what doesn't matter to it.
@@ -132,7 +150,7 @@ fn name_entities(question: &mut Question, signals: &[(String, Vec<GivenSignal>)]
     }
 }
 
-fn read_signals(
+pub(super) fn read_signals(
     node: Node<'_>,
     now: Timestamp,
     snapshot: &Snapshot,

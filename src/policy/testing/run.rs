@@ -1,16 +1,18 @@
 //! Running tests: the real ingest, look-up and engine, on a cache of its own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bumpalo::Bump;
 
 use super::PolicyTest;
 use super::expect::Mismatch;
-use super::given::{Given, GivenPolicy};
+use super::given::{Given, GivenPolicy, GivenSignal};
+use super::history;
 use crate::api::pdp::Decided;
 use crate::api::resource;
 use crate::engine::{Evaluation, Snapshot, evaluate};
-use crate::model::{PolicyField, Reading, SlotId, Source, Value, View, Vocabulary};
+use crate::model::{PolicyField, Reading, SlotId, Source, Timestamp, Value, View, Vocabulary};
 use crate::signals::{
     Cache, Kinds, Limits, Observations, Report, ReportedValue, Secrets, Sources, Verdict, ingest,
     look_up,
@@ -50,7 +52,7 @@ pub fn decide<R>(
     of: impl FnOnce(&Decided<'_, '_>) -> R,
 ) -> Result<R, String> {
     let secrets = Secrets::random().map_err(|why| format!("no randomness: {why}"))?;
-    let cache = Cache::new(Limits::default(), secrets);
+    let cache = Arc::new(Cache::new(Limits::default(), secrets));
     let given = &test.given;
     let arena = Bump::new();
     let mut request = given
@@ -63,6 +65,7 @@ pub fn decide<R>(
         request.resource = about.resource;
         request.properties = about.with(request.properties, &arena);
     }
+    history::happen(given, snapshot, vocabulary, &cache, test.now)?;
     report(test, given, &request, snapshot, vocabulary, &cache)?;
 
     let policy = snapshot.policy(test.policy).ok_or("the policy is gone")?;
@@ -93,22 +96,33 @@ fn report(
     for (kind, signals) in &given.signals {
         let id = vocabulary.find_kind(kind).and_then(|kind| request.entities.get(kind));
         let Some(id) = id else { return Err(format!("the request names no `{kind}`")) };
-        for signal in signals {
-            let report = Report {
-                kind: Cow::Borrowed(kind),
-                id: Cow::Borrowed(id),
-                signals: vec![(
-                    Cow::Borrowed(&signal.name),
-                    ReportedValue::from_json(&signal.value),
-                )],
-                observed_at: Some(signal.at),
-            };
-            let outcome =
-                ingest(&snapshot.catalog, cache, &Observations::new(1), &report, test.now);
-            if let Verdict::Rejected(why) = outcome.verdict(0) {
-                let (line, _) = signal.place.file.line_column(signal.place.span.start);
-                return Err(format!("line {line}: {why}"));
-            }
+        let about = (kind.as_str(), id);
+        report_signals(snapshot, cache, &Observations::new(1), about, signals, None, test.now)?;
+    }
+    Ok(())
+}
+
+/// Reports signals of one entity; `at` stands in for the times that they say themselves.
+pub(super) fn report_signals(
+    snapshot: &Snapshot,
+    cache: &Cache,
+    observations: &Observations,
+    (kind, id): (&str, &str),
+    signals: &[GivenSignal],
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), String> {
+    for signal in signals {
+        let report = Report {
+            kind: Cow::Borrowed(kind),
+            id: Cow::Borrowed(id),
+            signals: vec![(Cow::Borrowed(&signal.name), ReportedValue::from_json(&signal.value))],
+            observed_at: Some(at.unwrap_or(signal.at)),
+        };
+        let outcome = ingest(&snapshot.catalog, cache, observations, &report, now);
+        if let Verdict::Rejected(why) = outcome.verdict(0) {
+            let (line, _) = signal.place.file.line_column(signal.place.span.start);
+            return Err(format!("line {line}: {why}"));
         }
     }
     Ok(())

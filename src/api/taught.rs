@@ -1,12 +1,16 @@
 //! What requests teach, by what they say and by being made.
 
 use crate::engine::Snapshot;
-use crate::model::{EntityKind, Request, SignalId, SlotId, TravelFrom, Value, View};
+use crate::model::{EntityKind, IdentifierOf, Request, SignalId, SlotId, TravelFrom, Value, View};
 use crate::signals::{Cache, Observation, Seen, SeenPlace};
 
 /// The signals of one revision that are learned from requests.
 #[derive(Clone, Debug, Default)]
-pub struct Taught(Vec<TaughtSignal>);
+pub struct Taught {
+    signals: Vec<TaughtSignal>,
+    /// Kinds of entities that are linked by coming together.
+    together: Vec<(EntityKind, EntityKind)>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct TaughtSignal {
@@ -27,7 +31,14 @@ impl Taught {
                 from_denied: signal.learn.from_denied,
             })
         };
-        Taught(snapshot.catalog.signals().iter().filter_map(taught).collect())
+        let together = snapshot.plan.links.identifiers.iter().filter_map(|identifier| {
+            let IdentifierOf::Own(other) = identifier.of else { return None };
+            Some((identifier.links, other))
+        });
+        Taught {
+            signals: snapshot.catalog.signals().iter().filter_map(taught).collect(),
+            together: together.collect(),
+        }
     }
 
     /// Hands out what the request teaches. One that was not let through teaches
@@ -46,7 +57,7 @@ impl Taught {
             let Some(id) = request.entities.get(kind) else { return };
             push(Observation { kind, id: id.into(), at: request.now, seen });
         };
-        for taught in &self.0 {
+        for taught in &self.signals {
             let value = view.read(taught.slot).value;
             if (permitted || taught.from_denied)
                 && let Some(value) = cache.seen_value(value)
@@ -58,6 +69,11 @@ impl Taught {
             for presence in &snapshot.presences {
                 let place = presence.from.as_ref().and_then(|from| place(view, from));
                 push(presence.kind, Seen::Presence { place });
+            }
+            for (kind, other) in &self.together {
+                if let Some(id) = request.entities.get(*other) {
+                    push(*kind, Seen::With { kind: *other, id: id.into() });
+                }
             }
         }
     }

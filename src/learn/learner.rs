@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use super::baseline::BaselineState;
+use super::links::{LinkBounds, Links};
 use super::profile::{NEVER, Profile};
 use super::profiles::Profiles;
 use super::state::State;
+use super::waiting::Waiting;
 use super::words::Head;
 use crate::model::{Measure, MeasureId, Measured, Plan, Seconds, Timestamp};
-use crate::signals::{Cache, Observation, Priors, RecordBuilder, Seen, Usual};
+use crate::signals::{Cache, Label, Observation, Priors, RecordBuilder, Seen, Usual};
 
 /// Below so much a population's baseline is no prior (observations).
 const LEAST_PRIOR: f64 = 10.0;
@@ -26,11 +28,14 @@ pub struct Bounds {
     pub max_profiles: usize,
     /// A profile of an entity unseen for so long is dropped (seconds).
     pub retention: Seconds,
+    /// How many observations wait at most, where a signal's `learn.delay` says so.
+    pub max_waiting: usize,
+    pub links: LinkBounds,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { max_profiles: 4_000_000, retention: 180.0 * 86_400.0 }
+        Bounds { max_profiles: 4_000_000, retention: 180.0 * 86_400.0, max_waiting: 100_000, links: LinkBounds::default() }
     }
 }
 
@@ -44,6 +49,10 @@ pub struct Learned {
     pub observations: u64,
     /// Summaries that a record had no room for.
     pub refused: u64,
+    /// Observations of entities that are labelled as fraud, which teach nothing.
+    pub mistrusted: u64,
+    /// Observations that were to wait, and found no room.
+    pub crowded_out: u64,
 }
 
 /// Turns observations into profiles, and profiles into what the hot path reads.
@@ -61,8 +70,11 @@ pub struct Learner {
     /// When which profile is to be looked at. A profile has one timer that counts,
     /// the one at its own `due`.
     timers: BinaryHeap<Reverse<(i64, u64)>>,
+    links: Links,
+    waiting: Waiting,
     observations: u64,
     refused: u64,
+    mistrusted: u64,
     words: Vec<u64>,
     scratch: Vec<u64>,
 }
@@ -79,8 +91,11 @@ impl Learner {
             unpublished_priors: 0,
             priors_at: 0,
             timers: BinaryHeap::new(),
+            links: Links::new(bounds.links, &mut fastrand::Rng::with_seed(seed)),
+            waiting: Waiting::new(bounds.max_waiting),
             observations: 0,
             refused: 0,
+            mistrusted: 0,
             words: Vec::new(),
             scratch: Vec::new(),
         }
@@ -101,6 +116,8 @@ impl Learner {
             evicted: self.profiles.evicted,
             observations: self.observations,
             refused: self.refused,
+            mistrusted: self.mistrusted,
+            crowded_out: self.waiting.dropped,
         }
     }
 
@@ -109,15 +126,47 @@ impl Learner {
         self.profiles.bytes()
     }
 
-    /// Learns one observation.
+    /// Takes a label.
+    pub fn label(&mut self, label: &Label) {
+        self.links.label(&self.plan.links, label);
+    }
+
+    /// Whether no more entities can be labelled.
+    pub fn is_full_of_labels(&self) -> bool {
+        self.links.is_full_of_labels()
+    }
+
+    /// Whether what came is computed; else further time is needed.
+    pub fn is_settled(&self) -> bool {
+        self.links.is_settled()
+    }
+
+    /// Takes one observation: learns it, or lets it wait as its signal's `learn.delay` says.
     pub fn observe(&mut self, observation: &Observation) {
+        if let Seen::Value { signal, .. } = &observation.seen
+            && let Some(delay) = self.plan.delay(*signal)
+        {
+            self.waiting.push(observation.clone(), delay);
+            return;
+        }
+        self.learn(observation);
+    }
+
+    fn learn(&mut self, observation: &Observation) {
+        // Who is known for fraud doesn't say what is usual.
+        if self.links.is_bad(observation.kind, &observation.id) {
+            self.mistrusted += 1;
+            return;
+        }
         let plan = Arc::clone(&self.plan);
+        self.links.observe(&plan.links, observation);
         let Observation { kind, id, at, seen } = observation;
         // Most observations teach one or two measures.
         let mut taught: arrayvec::ArrayVec<&Measure, 16> = arrayvec::ArrayVec::new();
         match seen {
             Seen::Value { signal, .. } => taught.extend(plan.of_signal(*signal).take(16)),
             Seen::Presence { .. } => taught.extend(plan.of_presence(*kind).take(16)),
+            Seen::With { .. } => {}
         }
         if taught.is_empty() {
             return;
@@ -142,7 +191,7 @@ impl Learner {
                 prior.observe(x, weight, *at, baseline);
                 self.unpublished_priors += 1;
             }
-            if !state.observe(&measure.of, *seen, *at) {
+            if !state.observe(&measure.of, seen, *at) {
                 continue;
             }
             self.words.clear();
@@ -163,6 +212,10 @@ impl Learner {
 
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
+        while let Some(observation) = self.waiting.pop(now) {
+            self.learn(&observation);
+        }
+        self.links.advance(&self.plan, &self.cache, now);
         while let Some(Reverse((due, hash))) = self.timers.peek().copied() {
             if due > now.millis() {
                 break;

@@ -10,12 +10,14 @@ mod baseline;
 mod familiar;
 mod hours;
 mod learner;
+mod links;
 mod place;
 mod profile;
 mod profiles;
 mod state;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod window;
 mod words;
 
@@ -27,6 +29,7 @@ use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
 pub use learner::{Bounds, Learned, Learner};
+pub use links::{EVENTS, LinkBounds, MEMBERS, MOST_STEPS, VALUES};
 
 /// How long observations may wait where few come in.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -48,6 +51,10 @@ pub fn run(
         {
             learner.follow(plan);
         }
+        while let Some(label) = observations.pop_label() {
+            learner.label(&label);
+        }
+        observations.set_labels_full(learner.is_full_of_labels());
         let mut learned = 0;
         while learned < BATCH
             && let Some(observation) = observations.pop()

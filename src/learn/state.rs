@@ -45,7 +45,7 @@ impl State {
     }
 
     /// Takes in what was seen. Says whether it teaches this measure anything.
-    pub(super) fn observe(&mut self, of: &Measured, seen: Seen, at: Timestamp) -> bool {
+    pub(super) fn observe(&mut self, of: &Measured, seen: &Seen, at: Timestamp) -> bool {
         match (self, of, seen) {
             (
                 State::Baseline(state),
@@ -67,13 +67,13 @@ impl State {
                 Measured::Window { window, count, .. },
                 Seen::Value { value, .. },
             ) => {
-                state.observe(value, at, *window, *count);
+                state.observe(*value, at, *window, *count);
             }
             (State::Hours(state), Measured::Hours { half_life }, Seen::Presence { .. }) => {
                 state.observe(at, *half_life);
             }
             (State::Place(state), Measured::Place, Seen::Presence { place: Some(place) }) => {
-                state.observe(place, at);
+                state.observe(*place, at);
             }
             _ => return false,
         }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::catalog::{EntityKind, SignalId};
+use super::links::{IdentifierOf, LinkPlan};
 use super::time::Seconds;
 
 /// One measure of one entity kind. Ids are never reused.
@@ -109,12 +110,18 @@ pub struct Learn {
     pub familiar: Option<Familiar>,
     /// Whether requests teach that were denied or step up. Reports always teach.
     pub from_denied: bool,
+    /// Observations wait for so long, and are dropped where the entity is labelled as
+    /// fraud meanwhile (seconds).
+    pub delay: Option<Seconds>,
 }
 
 /// All measures of a revision, by what teaches them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     measures: Vec<Measure>,
+    pub links: LinkPlan,
+    /// How long observations of a signal wait before they teach.
+    pub delays: Vec<(SignalId, Seconds)>,
 }
 
 impl Plan {
@@ -122,7 +129,7 @@ impl Plan {
     pub fn new(mut measures: Vec<Measure>) -> Self {
         measures.sort_by_key(|measure| measure.id);
         measures.dedup_by_key(|measure| measure.id);
-        Plan { measures }
+        Plan { measures, ..Plan::default() }
     }
 
     pub fn measures(&self) -> &[Measure] {
@@ -137,6 +144,16 @@ impl Plan {
     /// What an observation of `signal` teaches.
     pub fn of_signal(&self, signal: SignalId) -> impl Iterator<Item = &Measure> {
         self.measures.iter().filter(move |measure| measure.of.signal() == Some(signal))
+    }
+
+    /// Whether observations of `signal` teach anything.
+    pub fn learns(&self, signal: SignalId) -> bool {
+        self.of_signal(signal).next().is_some()
+            || self.links.of(IdentifierOf::Signal(signal)).next().is_some()
+    }
+
+    pub fn delay(&self, signal: SignalId) -> Option<Seconds> {
+        self.delays.iter().find(|(delayed, _)| *delayed == signal).map(|(_, delay)| *delay)
     }
 
     /// What a request that names an entity of `kind` teaches.

@@ -7,6 +7,7 @@
 mod catalog;
 mod decision;
 mod learn;
+mod links;
 mod request;
 mod route;
 mod signal_use;
@@ -21,6 +22,7 @@ pub use catalog::{
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use learn::{Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Season};
+pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};
 pub use signal_use::{AGE_BOUNDS, SignalUse};

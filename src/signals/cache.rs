@@ -115,7 +115,7 @@ impl Cache {
     /// A hash of a value by which learned summaries know it again; `None` for
     /// values that can't be told apart (missing, none).
     pub fn value_hash(&self, value: Value<'_>) -> Option<u32> {
-        self.secrets.value_hash(value)
+        self.secrets.value_hash(value).map(|hash| hash as u32)
     }
 
     /// What of a value can be learned from; `None` where it says nothing.
@@ -125,7 +125,8 @@ impl Cache {
             Value::Bool(x) => Some(f64::from(u8::from(x))),
             _ => None,
         };
-        Some(SeenValue { number, hash: self.value_hash(value)? })
+        let hash = self.secrets.value_hash(value)?;
+        Some(SeenValue { number, hash: hash as u32, upper: (hash >> 32) as u32 })
     }
 
     /// Changes what is known about one entity, which is made on first sight.

@@ -64,7 +64,7 @@ pub enum Summary {
     /// How usual each hour of the day is, against the most usual one: 15 is as usual.
     Hours([u8; 24]),
     Place(LastPlace),
-    /// What a window counts.
+    /// What a window counts, or what is asked of links; may be infinite.
     Window(f64),
 }
 
@@ -283,7 +283,8 @@ fn pack_weight(weight: f64) -> u64 {
 
 /// The nearest double whose lower bits are zero: exact for whole numbers below 2^34.
 fn pack_count(count: f64) -> u64 {
-    let bits = count.clamp(-1e300, 1e300).to_bits();
+    let count = if count.is_infinite() { count } else { count.clamp(-1e300, 1e300) };
+    let bits = count.to_bits();
     let dropped = 64 - DATA_BITS;
     bits.saturating_add(1 << (dropped - 1)) >> dropped
 }
@@ -372,6 +373,12 @@ mod tests {
             let words = only(&Summary::Window(count as f64));
             prop_assert_eq!(item(&words).window(), count as f64);
         }
+    }
+
+    #[test]
+    fn infinity_comes_back() {
+        let words = only(&Summary::Window(f64::INFINITY));
+        assert_eq!(item(&words).window(), f64::INFINITY);
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub use ingest::{
 pub use learned::{Item, LastPlace, MAX_FAMILIAR, Summary, Usual};
 pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, Loaded};
 pub use lookup::{Missed, Sources, kinds_of, look_up};
-pub use observation::{Observation, Observations, Seen, SeenPlace, SeenValue};
+pub use observation::{Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue};
 pub use priors::Priors;
 pub use record::{Applied, Cell, Record, RecordBuilder};

@@ -1,10 +1,13 @@
 //! Observations: what requests and reports teach, on their way to the cold side.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 
 use crate::model::{EntityKind, SignalId, Timestamp};
+
+/// How many labels wait at most.
+const MAX_LABELS_WAITING: usize = 4096;
 
 /// One thing that was seen of an entity.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,12 +19,14 @@ pub struct Observation {
 }
 
 /// What was seen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
     /// A value of a signal.
     Value { signal: SignalId, value: SeenValue },
     /// The entity itself, in a request.
     Presence { place: Option<SeenPlace> },
+    /// Another entity, in the same request.
+    With { kind: EntityKind, id: Box<str> },
 }
 
 /// A value as far as it can be learned from: the value itself stays behind.
@@ -30,6 +35,8 @@ pub struct SeenValue {
     pub number: Option<f64>,
     /// By [`super::Cache::value_hash`].
     pub hash: u32,
+    /// The hash's other half, where values must not be mistaken for each other.
+    pub upper: u32,
 }
 
 /// Where an entity was seen.
@@ -42,18 +49,46 @@ pub struct SeenPlace {
     pub radius_km: f64,
 }
 
+/// A reviewer's verdict on an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub kind: EntityKind,
+    pub id: Box<str>,
+    /// Fraud; else legitimate.
+    pub bad: bool,
+    /// When what is labelled happened.
+    pub at: Timestamp,
+}
+
+/// No more labels are taken for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoom {
+    #[error("too many labels wait to be learned: send the rest a moment later")]
+    Waiting,
+    #[error("as many entities are labelled as may be")]
+    Full,
+}
+
 /// A bounded queue that a decision never waits for: where it is full, an
 /// observation is counted and dropped.
 #[derive(Debug)]
 pub struct Observations {
     queue: ArrayQueue<Observation>,
     dropped: AtomicU64,
+    labels: ArrayQueue<Label>,
+    labels_full: AtomicBool,
 }
 
 impl Observations {
     /// A queue for at most `capacity` observations.
     pub fn new(capacity: usize) -> Self {
-        Observations { queue: ArrayQueue::new(capacity.max(1)), dropped: AtomicU64::new(0) }
+        let capacity = capacity.max(1);
+        Observations {
+            queue: ArrayQueue::new(capacity),
+            dropped: AtomicU64::new(0),
+            labels: ArrayQueue::new(capacity.min(MAX_LABELS_WAITING)),
+            labels_full: AtomicBool::new(false),
+        }
     }
 
     pub fn push(&self, observation: Observation) {
@@ -64,6 +99,26 @@ impl Observations {
 
     pub fn pop(&self) -> Option<Observation> {
         self.queue.pop()
+    }
+
+    /// Leaves a label; unlike an observation it is never dropped.
+    ///
+    /// # Errors
+    /// When there is no room: the caller is to know.
+    pub fn label(&self, label: Label) -> Result<(), NoRoom> {
+        if self.labels_full.load(Relaxed) {
+            return Err(NoRoom::Full);
+        }
+        self.labels.push(label).map_err(|_| NoRoom::Waiting)
+    }
+
+    pub fn pop_label(&self) -> Option<Label> {
+        self.labels.pop()
+    }
+
+    /// Says whether further labels can be kept.
+    pub fn set_labels_full(&self, full: bool) {
+        self.labels_full.store(full, Relaxed);
     }
 
     /// How many wait.

@@ -8,7 +8,7 @@ use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, ListKind, Measured, PathPattern, Route, RouteProperty, SignalDecl,
+    EntityDecl, EntityKind, Identifier, ListKind, Measured, PathPattern, Route, RouteProperty, SignalDecl,
     SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
@@ -50,6 +50,8 @@ pub(super) struct Catalogs<'a> {
     pub(super) peer_groups: Vec<&'a str>,
     /// The list of addresses behind which somebody may be anywhere.
     pub(super) travel_anywhere: Option<usize>,
+    /// What links entities.
+    pub(super) links: Vec<Identifier>,
     places: HashMap<String, Place>,
 }
 
@@ -100,6 +102,7 @@ impl<'a> Catalogs<'a> {
             "geo",
             "peer_groups",
             "travel",
+            "links",
         ];
         let all: Vec<_> = documents
             .into_iter()
@@ -132,6 +135,9 @@ impl<'a> Catalogs<'a> {
             }
         }
         for fields in &all {
+            if let Some(node) = fields.get("links") {
+                catalogs.read_links(node, vocabulary, diagnostics);
+            }
             if let Some(node) = fields.get("travel") {
                 catalogs.read_travel(node, diagnostics);
             }
@@ -159,7 +165,7 @@ impl<'a> Catalogs<'a> {
     }
 
     /// Tells a name that stands twice, in whichever document.
-    fn once(&mut self, what: &str, entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> bool {
+    pub(super) fn once(&mut self, what: &str, entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> bool {
         let key = format!("{what} {}", entry.key);
         if let Some(first) = self.places.get(&key) {
             diagnostics

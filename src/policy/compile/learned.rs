@@ -94,6 +94,14 @@ impl Expressions<'_, '_> {
             (count @ ("rate" | "sum" | "distinct"), [signal, window]) => {
                 self.window_of(ast, count, signal, window)?
             }
+            ("shared_by", [identifier, entity, window]) => {
+                self.shared_by(ast, identifier, entity, window)?
+            }
+            ("linked_to_flagged", [entity, depth]) => self.linked_to_flagged(ast, entity, depth)?,
+            ("cluster_size", [entity]) => self.cluster_size(ast, entity)?,
+            ("flag_rate", [entity, window, delay]) => {
+                self.flag_rate(ast, entity, window, delay)?
+            }
             _ => Source::Learned,
         };
         let slot = self.slots.intern(&ast.to_string(), source, ty, true);
@@ -220,7 +228,7 @@ impl Expressions<'_, '_> {
         self.catalogs.signal(self.catalogs.entity(entity)?.kind, name)
     }
 
-    fn entity_kind(&self, entity: &cel::Expr) -> Option<EntityKind> {
+    pub(super) fn entity_kind(&self, entity: &cel::Expr) -> Option<EntityKind> {
         let ExprKind::Ident(name) = &entity.kind else { return None };
         self.catalogs.entity(name).map(|entity| entity.kind)
     }

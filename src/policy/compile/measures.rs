@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::Presence;
-use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, TravelFrom, Vocabulary};
+use crate::model::{
+    EntityKind, LinkMeasure, Linked, Measure, MeasureId, Measured, Plan, TravelFrom, Vocabulary,
+};
 
 /// The measures of a snapshot while it is built.
 #[derive(Debug)]
 pub(super) struct Measures<'a> {
     vocabulary: &'a Vocabulary,
     measures: Vec<Measure>,
+    links: Vec<LinkMeasure>,
     /// Kinds that learn from being named in a request, and from where.
     presences: BTreeMap<EntityKind, Option<TravelFrom>>,
 }
 
 impl<'a> Measures<'a> {
     pub(super) fn new(vocabulary: &'a Vocabulary) -> Self {
-        Measures { vocabulary, measures: Vec::new(), presences: BTreeMap::new() }
+        Measures { vocabulary, measures: Vec::new(), links: Vec::new(), presences: BTreeMap::new() }
     }
 
     /// The measure of this name, made on first sight; `None` where there are too many.
@@ -37,6 +40,20 @@ impl<'a> Measures<'a> {
         Some(id)
     }
 
+    /// What is asked of the links, as `want`.
+    pub(super) fn want_linked(
+        &mut self,
+        kind: EntityKind,
+        name: &str,
+        of: Linked,
+    ) -> Option<MeasureId> {
+        let id = self.vocabulary.measure(name)?;
+        if !self.links.iter().any(|measure| measure.id == id) {
+            self.links.push(LinkMeasure { id, kind, of });
+        }
+        Some(id)
+    }
+
     /// Requests that name an entity of the kind teach where it is, as these slots say.
     pub(super) fn seen_from(&mut self, kind: EntityKind, from: TravelFrom) {
         self.presences.entry(kind).or_default().get_or_insert(from);
@@ -47,6 +64,8 @@ impl<'a> Measures<'a> {
     }
 
     pub(super) fn plan(&self) -> Plan {
-        Plan::new(self.measures.clone())
+        let mut plan = Plan::new(self.measures.clone());
+        plan.links.measures.clone_from(&self.links);
+        plan
     }
 }

@@ -6,6 +6,7 @@ mod curve;
 mod expression;
 mod functions;
 mod learned;
+mod linked;
 mod measures;
 mod methods;
 mod names;
@@ -89,9 +90,11 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     }
     let policies: Vec<CompiledPolicy> = compiled.into_iter().flatten().collect();
     let mut observed = BTreeSet::new();
-    let plan = slots.measures.plan();
+    let mut plan = slots.measures.plan();
+    plan.links.identifiers.clone_from(&catalogs.links);
     for signal in &mut signals {
-        signal.teaches = plan.of_signal(signal.id).next().is_some();
+        signal.teaches = plan.learns(signal.id);
+        plan.delays.extend(signal.learn.delay.map(|delay| (signal.id, delay)));
         if let (true, Some(slot)) = (signal.teaches, signal.observe) {
             slots.close(slot, &mut observed);
         }

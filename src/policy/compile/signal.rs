@@ -102,7 +102,7 @@ pub(super) fn read<'a>(
 /// there is something that learns it.
 fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> Learn {
     let mut learn = Learn::default();
-    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar", "from"]) else {
+    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar", "from", "delay"]) else {
         return learn;
     };
     if let Some(node) = fields.get("baseline") {
@@ -119,6 +119,9 @@ fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> 
     if let Some(node) = fields.get("from") {
         let from = [("permitted", false), ("all", true)];
         learn.from_denied = node.one_of(diagnostics, &from).unwrap_or(false);
+    }
+    if let Some(node) = fields.get("delay") {
+        learn.delay = node.duration(diagnostics);
     }
     if let Some(node) = fields.get("trend")
         && let Some(fields) = node.mapping(diagnostics, &["window"])

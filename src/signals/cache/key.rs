@@ -91,7 +91,7 @@ impl Secrets {
         Key { shard: (hash >> 32) as usize % SHARDS, tag: Tag::new(hash as u32, kind) }
     }
 
-    pub(super) fn value_hash(&self, value: Value<'_>) -> Option<u32> {
+    pub(super) fn value_hash(&self, value: Value<'_>) -> Option<u64> {
         let mut hasher = SipHasher13::new_with_key(&self.values);
         match value {
             Value::Missing | Value::None => return None,
@@ -106,7 +106,7 @@ impl Secrets {
             }
             Value::Set(set) => (7u8, set.as_packed()).hash(&mut hasher),
         }
-        Some(hasher.finish() as u32)
+        Some(hasher.finish())
     }
 }
 

@@ -1,0 +1,228 @@
+//! Who has which identifier: both ways, and both bounded.
+//!
+//! An entity keeps the latest [`VALUES`] values of each identifier, and a value the
+//! latest [`MEMBERS`] entities. Where there are too many of either, those go first
+//! that share nothing, the longest unseen of them first: who sends random values
+//! drops their own.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::model::{EntityKind, MeasureId};
+
+/// So many values of one identifier an entity has at most.
+pub const VALUES: usize = 8;
+/// So many entities are known to share one value.
+pub const MEMBERS: usize = 64;
+/// No labelled entity is near.
+pub(super) const FAR: u8 = u8::MAX;
+
+/// An entity or a value, by a keyed hash of 64 bits.
+pub(super) type Key = u64;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    pub(super) value: Key,
+    pub(super) of: MeasureId,
+    /// Seconds since 2020.
+    pub(super) seen: u32,
+}
+
+/// An entity that has identifiers.
+#[derive(Debug)]
+pub(super) struct Entity {
+    pub(super) kind: EntityKind,
+    pub(super) id: Box<str>,
+    pub(super) edges: Vec<Edge>,
+    pub(super) distance: u8,
+    pub(super) cluster: usize,
+    order: Order,
+}
+
+/// One value of an identifier.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) of: MeasureId,
+    pub(super) hub: usize,
+    /// Where the value is an entity's own id: which.
+    pub(super) own: Option<(EntityKind, Box<str>)>,
+    /// When each was seen last with it.
+    pub(super) members: Vec<(Key, u32)>,
+    /// When it is looked at again.
+    pub(super) due: u32,
+    order: Order,
+}
+
+impl Shared {
+    pub(super) fn links(&self) -> bool {
+        self.members.len() <= self.hub
+    }
+}
+
+/// What goes first where there are too many: nothing shared, then longest unseen.
+type Order = (bool, u32);
+
+/// The graph, and which of its entities something has changed for.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) entities: HashMap<Key, Entity>,
+    pub(super) values: HashMap<Key, Shared>,
+    entity_order: BTreeSet<(Order, Key)>,
+    value_order: BTreeSet<(Order, Key)>,
+    /// Entities whose links are no longer what they were.
+    pub(super) touched: BTreeSet<Key>,
+    pub(super) edges: usize,
+    pub(super) evicted: u64,
+}
+
+/// What a value is made with.
+#[derive(Clone, Debug)]
+pub(super) struct NewValue<'n> {
+    pub(super) of: MeasureId,
+    pub(super) hub: usize,
+    pub(super) own: Option<(EntityKind, &'n str)>,
+}
+
+impl Graph {
+    pub(super) fn see(
+        &mut self,
+        (entity, kind, id): (Key, EntityKind, &str),
+        (value, new): (Key, &NewValue<'_>),
+        seen: u32,
+    ) {
+        self.entities.entry(entity).or_insert_with(|| Entity {
+            kind,
+            id: id.into(),
+            edges: Vec::new(),
+            distance: FAR,
+            cluster: 1,
+            order: (false, 0),
+        });
+        let shared = self.values.entry(value).or_insert_with(|| Shared {
+            of: new.of,
+            hub: new.hub,
+            own: new.own.map(|(kind, id)| (kind, id.into())),
+            members: Vec::new(),
+            due: u32::MAX,
+            order: (false, 0),
+        });
+        if shared.hub != new.hub {
+            shared.hub = new.hub;
+            self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+        }
+        let known = shared.members.iter_mut().find(|(member, _)| *member == entity);
+        if let Some((_, last)) = known {
+            *last = seen.max(*last);
+            let edges = self.entities.get_mut(&entity).map(|e| &mut e.edges);
+            let edge = edges.and_then(|edges| edges.iter_mut().find(|e| e.value == value));
+            if let Some(edge) = edge {
+                edge.seen = seen.max(edge.seen);
+            }
+        } else {
+            shared.members.push((entity, seen));
+            if let Some(node) = self.entities.get_mut(&entity) {
+                node.edges.push(Edge { value, of: new.of, seen });
+            }
+            self.edges += 1;
+            self.keep_within(entity, value, new.of);
+            self.touch_members(value);
+        }
+        self.touched.insert(entity);
+        self.reorder_value(value);
+        self.reorder_entity(entity);
+    }
+
+    fn keep_within(&mut self, entity: Key, value: Key, of: MeasureId) {
+        let oldest = self.values.get(&value).filter(|shared| shared.members.len() > MEMBERS);
+        let oldest = oldest.and_then(|shared| shared.members.iter().min_by_key(|(_, at)| *at));
+        if let Some((member, _)) = oldest.copied() {
+            self.unlink(member, value);
+        }
+        let Some(node) = self.entities.get(&entity) else { return };
+        let same = || node.edges.iter().filter(|edge| edge.of == of);
+        let oldest = same().min_by_key(|edge| edge.seen).filter(|_| same().count() > VALUES);
+        if let Some(edge) = oldest.copied() {
+            self.unlink(entity, edge.value);
+        }
+    }
+
+    /// Takes an edge away. What has none left stays until it was told.
+    pub(super) fn unlink(&mut self, entity: Key, value: Key) {
+        self.touch_members(value);
+        self.touched.insert(entity);
+        if let Some(shared) = self.values.get_mut(&value) {
+            shared.members.retain(|(member, _)| *member != entity);
+        }
+        if let Some(node) = self.entities.get_mut(&entity) {
+            let before = node.edges.len();
+            node.edges.retain(|edge| edge.value != value);
+            self.edges -= before - node.edges.len();
+        }
+        self.reorder_value(value);
+        self.reorder_entity(entity);
+    }
+
+    pub(super) fn touch_members(&mut self, value: Key) {
+        if let Some(shared) = self.values.get(&value) {
+            self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+        }
+    }
+
+    pub(super) fn drop_value(&mut self, value: Key) {
+        let members = self.values.get(&value).map(|s| s.members.clone()).unwrap_or_default();
+        for (member, _) in members {
+            self.unlink(member, value);
+        }
+        if let Some(gone) = self.values.remove(&value) {
+            self.value_order.remove(&(gone.order, value));
+        }
+    }
+
+    pub(super) fn drop_entity(&mut self, entity: Key) {
+        let edges = self.entities.get(&entity).map(|e| e.edges.clone()).unwrap_or_default();
+        for edge in edges {
+            self.unlink(entity, edge.value);
+        }
+        if let Some(gone) = self.entities.remove(&entity) {
+            self.entity_order.remove(&(gone.order, entity));
+        }
+        self.touched.remove(&entity);
+    }
+
+    /// The values and the entities that have to go for so many to be left.
+    pub(super) fn surplus_value(&self, values: usize, edges: usize) -> Option<Key> {
+        let over = self.values.len() > values || self.edges > edges;
+        over.then(|| self.value_order.first().map(|(_, key)| *key)).flatten()
+    }
+
+    pub(super) fn surplus_entity(&self, most: usize) -> Option<Key> {
+        let over = self.entities.len() > most;
+        over.then(|| self.entity_order.first().map(|(_, key)| *key)).flatten()
+    }
+
+    fn reorder_value(&mut self, key: Key) {
+        let Some(shared) = self.values.get_mut(&key) else { return };
+        self.value_order.remove(&(shared.order, key));
+        let seen = shared.members.iter().map(|(_, seen)| *seen).max().unwrap_or(0);
+        shared.order = (shared.members.len() > 1, seen);
+        self.value_order.insert((shared.order, key));
+    }
+
+    pub(super) fn reorder_entity(&mut self, key: Key) {
+        let shares = self.neighbours(key).next().is_some();
+        let Some(node) = self.entities.get_mut(&key) else { return };
+        self.entity_order.remove(&(node.order, key));
+        let seen = node.edges.iter().map(|edge| edge.seen).max().unwrap_or(0);
+        node.order = (shares || node.distance == 0, seen);
+        self.entity_order.insert((node.order, key));
+    }
+
+    /// Those who share a value with the entity that is no hub; some more than once.
+    pub(super) fn neighbours(&self, entity: Key) -> impl Iterator<Item = Key> {
+        let edges = self.entities.get(&entity).map(|e| &*e.edges).unwrap_or_default();
+        edges
+            .iter()
+            .filter_map(|edge| self.values.get(&edge.value).filter(|shared| shared.links()))
+            .flat_map(|shared| shared.members.iter().map(|(member, _)| *member))
+            .filter(move |member| *member != entity)
+    }
+}

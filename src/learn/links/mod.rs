@@ -1,0 +1,350 @@
+//! Links: who shares identifiers with whom, how far it is to fraud, and what labels
+//! say. All is computed here; records are told numbers.
+
+mod flags;
+mod graph;
+mod settle;
+
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+
+use siphasher::sip::SipHasher13;
+
+use self::flags::{Flags, Verdict};
+use self::graph::{FAR, Graph, Key, NewValue};
+use self::settle::Unsettled;
+use super::words;
+use crate::model::{
+    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Seconds,
+    Timestamp,
+};
+use crate::signals::{Cache, Label, Observation, Seen, Summary};
+
+pub use flags::EVENTS;
+pub use graph::{MEMBERS, VALUES};
+pub use settle::MOST_STEPS;
+
+/// How much is kept of links at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkBounds {
+    pub max_entities: usize,
+    pub max_values: usize,
+    pub max_edges: usize,
+    pub max_labels: usize,
+    /// A cluster is told as at most so large.
+    pub max_cluster: usize,
+    /// How many entities are looked at before time goes on.
+    pub work: usize,
+}
+
+impl Default for LinkBounds {
+    fn default() -> Self {
+        LinkBounds {
+            max_entities: 1_000_000,
+            max_values: 2_000_000,
+            max_edges: 4_000_000,
+            max_labels: 1_000_000,
+            max_cluster: 1000,
+            work: 20_000,
+        }
+    }
+}
+
+/// The links between entities. Time is an argument.
+#[derive(Debug)]
+pub(super) struct Links {
+    key: (u64, u64),
+    bounds: LinkBounds,
+    graph: Graph,
+    flags: Flags,
+    unsettled: Unsettled,
+    /// Entities and values whose records are to be told.
+    told: BTreeSet<Key>,
+    told_values: BTreeSet<Key>,
+    told_rates: BTreeSet<Key>,
+    /// When which value's counts change by time alone: one entry a value.
+    timers: BTreeSet<(u32, Key)>,
+    rate_timers: BTreeSet<(u32, Key)>,
+}
+
+impl Links {
+    pub(super) fn new(bounds: LinkBounds, random: &mut fastrand::Rng) -> Self {
+        Links {
+            key: (random.u64(..), random.u64(..)),
+            bounds,
+            graph: Graph::default(),
+            flags: Flags::default(),
+            unsettled: Unsettled::default(),
+            told: BTreeSet::new(),
+            told_values: BTreeSet::new(),
+            told_rates: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            rate_timers: BTreeSet::new(),
+        }
+    }
+
+    /// Whether the entity is labelled as fraud.
+    pub(super) fn is_bad(&self, kind: EntityKind, id: &str) -> bool {
+        self.flags.is_bad(self.entity_key(kind, id))
+    }
+
+    pub(super) fn is_full_of_labels(&self) -> bool {
+        self.flags.len() >= self.bounds.max_labels
+    }
+
+    /// Learns which identifiers an entity has.
+    pub(super) fn observe(&mut self, plan: &LinkPlan, observation: &Observation) {
+        let Observation { kind, id, at, seen } = observation;
+        match seen {
+            Seen::Value { signal, value } => {
+                let hash = u64::from(value.upper) << 32 | u64::from(value.hash);
+                for identifier in plan.of(IdentifierOf::Signal(*signal)) {
+                    self.see(plan, identifier, (*kind, id), hash, None, *at);
+                }
+            }
+            Seen::With { kind: other, id: own } => {
+                let hash = self.entity_key(*other, own);
+                for identifier in plan.of(IdentifierOf::Own(*other)) {
+                    if identifier.links == *kind {
+                        self.see(plan, identifier, (*kind, id), hash, Some((*other, own)), *at);
+                    }
+                }
+            }
+            Seen::Presence { .. } => {}
+        }
+    }
+
+    fn see(
+        &mut self,
+        plan: &LinkPlan,
+        identifier: &Identifier,
+        (kind, id): (EntityKind, &str),
+        hash: u64,
+        own: Option<(EntityKind, &str)>,
+        at: Timestamp,
+    ) {
+        let entity = self.entity_key(kind, id);
+        let value = self.hashed((identifier.id.0, hash));
+        let hub = usize::from(identifier.hub);
+        let new = NewValue { of: identifier.id, hub, own };
+        let seen = words::seconds(at);
+        self.graph.see((entity, kind, id), (value, &new), seen);
+        self.told_values.insert(value);
+        let due = self.due(plan, value, seen);
+        self.set_due(value, due);
+        while let Some(key) =
+            self.graph.surplus_value(self.bounds.max_values, self.bounds.max_edges)
+        {
+            self.drop_value(key);
+        }
+        while let Some(key) = self.graph.surplus_entity(self.bounds.max_entities) {
+            self.graph.evicted += 1;
+            self.graph.drop_entity(key);
+        }
+    }
+
+    fn drop_value(&mut self, value: Key) {
+        self.graph.evicted += 1;
+        self.set_due(value, u32::MAX);
+        self.graph.drop_value(value);
+    }
+
+    /// Takes a label. A later one replaces it.
+    pub(super) fn label(&mut self, plan: &LinkPlan, label: &Label) {
+        let entity = self.entity_key(label.kind, &label.id);
+        let verdict = Verdict { bad: label.bad, at: words::seconds(label.at) };
+        if !self.flags.label(entity, verdict) {
+            return;
+        }
+        self.unsettled.add(entity);
+        self.flags.note((entity, label.kind, &label.id), entity, verdict);
+        self.told_rates.insert(entity);
+        let edges = self.graph.entities.get(&entity).map(|e| &*e.edges).unwrap_or_default();
+        for edge in edges {
+            let own = self.graph.values.get(&edge.value).and_then(|shared| shared.own.as_ref());
+            if let Some((kind, id)) = own
+                && plan.identifier(edge.of).is_some()
+            {
+                let key = self.entity_key(*kind, id);
+                self.flags.note((key, *kind, id), entity, verdict);
+                self.told_rates.insert(key);
+            }
+        }
+    }
+
+    /// Lets time pass until `now`, and tells the records what changed.
+    pub(super) fn advance(&mut self, plan: &Plan, cache: &Cache, now: Timestamp) {
+        let links = &plan.links;
+        let seconds = words::seconds(now);
+        while let Some((due, value)) = self.timers.first().copied() {
+            if due > seconds {
+                break;
+            }
+            self.pass(links, value, seconds);
+        }
+        while let Some((due, key)) = self.rate_timers.first().copied() {
+            if due > seconds {
+                break;
+            }
+            self.rate_timers.pop_first();
+            self.told_rates.insert(key);
+        }
+        for entity in std::mem::take(&mut self.graph.touched) {
+            self.unsettled.add(entity);
+            self.told.insert(entity);
+        }
+        let flags = &self.flags;
+        let work = self.bounds.work;
+        self.unsettled.distances(&mut self.graph, |key| flags.is_bad(key), work, &mut self.told);
+        self.unsettled.clusters(&mut self.graph, self.bounds.max_cluster, work, &mut self.told);
+        self.tell(links, cache, now);
+    }
+
+    /// Whether all that came was computed.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unsettled.is_empty()
+    }
+
+    /// Forgets who was not seen with the value for long.
+    fn pass(&mut self, plan: &LinkPlan, value: Key, now: u32) {
+        let of = self.graph.values.get(&value).map(|shared| shared.of);
+        let forget = of.and_then(|of| plan.identifier(of)).map_or(0, |i| span(i.forget_after));
+        let members = self.graph.values.get(&value).map(|s| s.members.clone()).unwrap_or_default();
+        for (member, seen) in members {
+            if seen.saturating_add(forget) <= now {
+                self.graph.unlink(member, value);
+            }
+        }
+        self.graph.touch_members(value);
+        self.told_values.insert(value);
+        let due = self.due(plan, value, now);
+        self.set_due(value, due);
+    }
+
+    /// When a member leaves a window, or is forgotten.
+    fn due(&self, plan: &LinkPlan, value: Key, now: u32) -> u32 {
+        let Some(shared) = self.graph.values.get(&value) else { return u32::MAX };
+        let Some(identifier) = plan.identifier(shared.of) else { return now.saturating_add(3600) };
+        let spans = || plan.windows(shared.of).chain([identifier.forget_after]).map(span);
+        let dues = shared.members.iter().flat_map(|(_, seen)| {
+            spans().map(|span| seen.saturating_add(span)).filter(|due| *due > now)
+        });
+        dues.min().unwrap_or(now.saturating_add(1))
+    }
+
+    fn set_due(&mut self, value: Key, due: u32) {
+        let Some(shared) = self.graph.values.get_mut(&value) else { return };
+        self.timers.remove(&(shared.due, value));
+        shared.due = due;
+        if due != u32::MAX {
+            self.timers.insert((due, value));
+        }
+    }
+
+    fn tell(&mut self, plan: &LinkPlan, cache: &Cache, now: Timestamp) {
+        let seconds = words::seconds(now);
+        for key in std::mem::take(&mut self.told) {
+            let Some(node) = self.graph.entities.get(&key) else { continue };
+            let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
+            let numbers = asked.filter_map(|m| Some((m.id, self.number(key, m, seconds)?)));
+            tell(cache, (node.kind, &node.id), numbers, now);
+            if node.edges.is_empty() && self.unsettled.is_empty() {
+                self.graph.drop_entity(key);
+            }
+        }
+        for key in std::mem::take(&mut self.told_values) {
+            let Some(shared) = self.graph.values.get(&key) else { continue };
+            if let Some((kind, id)) = &shared.own {
+                let asked = plan.measures.iter().filter(|measure| measure.kind == *kind);
+                let numbers = asked.filter_map(|measure| match measure.of {
+                    Linked::Shared { identifier, window } if identifier == shared.of => {
+                        Some((measure.id, self.sharers(key, window, seconds)?))
+                    }
+                    _ => None,
+                });
+                tell(cache, (*kind, id), numbers, now);
+            }
+            if shared.members.is_empty() {
+                self.set_due(key, u32::MAX);
+                self.graph.drop_value(key);
+            }
+        }
+        for key in std::mem::take(&mut self.told_rates) {
+            let Some(events) = self.flags.events.get(&key) else { continue };
+            let rates = || {
+                plan.measures.iter().filter(|m| m.kind == events.kind).filter_map(|m| match m.of {
+                    Linked::FlagRate { window, delay } => Some((m.id, span(window), span(delay))),
+                    _ => None,
+                })
+            };
+            let rate = |window, delay| self.flags.rate(key, window, delay, seconds);
+            let numbers = rates().filter_map(|(id, window, delay)| Some((id, rate(window, delay)?)));
+            tell(cache, (events.kind, &events.id), numbers, now);
+            let spans = rates().flat_map(|(_, window, delay)| [window, delay]);
+            let due = self.flags.due(key, spans, seconds);
+            if due != u32::MAX {
+                self.rate_timers.insert((due, key));
+            }
+        }
+    }
+
+    fn number(&self, key: Key, measure: &LinkMeasure, now: u32) -> Option<f64> {
+        let node = self.graph.entities.get(&key)?;
+        match measure.of {
+            Linked::Shared { identifier, window } => {
+                let of = |edge: &&graph::Edge| edge.of == identifier;
+                match node.edges.iter().filter(of).max_by_key(|edge| edge.seen) {
+                    Some(latest) => self.sharers(latest.value, window, now),
+                    None => None,
+                }
+            }
+            Linked::Distance { depth } => match node.distance {
+                FAR => Some(f64::INFINITY),
+                steps if steps > depth => Some(f64::INFINITY),
+                steps => Some(f64::from(steps)),
+            },
+            Linked::Cluster => Some(node.cluster as f64),
+            Linked::FlagRate { .. } => None,
+        }
+    }
+
+    /// How many were seen with the value within the window.
+    fn sharers(&self, value: Key, window: Seconds, now: u32) -> Option<f64> {
+        let members = &self.graph.values.get(&value)?.members;
+        let inside = |seen: u32| seen.saturating_add(span(window)) > now;
+        Some(members.iter().filter(|(_, seen)| inside(*seen)).count() as f64)
+    }
+
+    fn entity_key(&self, kind: EntityKind, id: &str) -> Key {
+        self.hashed((kind.0, id))
+    }
+
+    fn hashed(&self, of: impl Hash) -> Key {
+        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
+        of.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+fn tell(
+    cache: &Cache,
+    (kind, id): (EntityKind, &str),
+    numbers: impl Iterator<Item = (MeasureId, f64)>,
+    now: Timestamp,
+) {
+    let mut numbers = numbers.peekable();
+    if numbers.peek().is_none() {
+        return;
+    }
+    // A refused write is counted by the cache; there is nobody to tell.
+    let _refused = cache.update(kind, id, now, |record| {
+        for (measure, number) in numbers {
+            record.summarise(measure, &Summary::Window(number));
+        }
+    });
+}
+
+/// Whole seconds, rounded up.
+fn span(seconds: Seconds) -> u32 {
+    seconds.clamp(0.0, 4e9).ceil() as u32
+}

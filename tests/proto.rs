@@ -8,7 +8,11 @@
 
 use std::path::Path;
 
-const FILES: [&str; 2] = ["proto/plimsoll/v1/decision.proto", "proto/plimsoll/v1/signals.proto"];
+const FILES: [&str; 3] = [
+    "proto/plimsoll/v1/decision.proto",
+    "proto/plimsoll/v1/review.proto",
+    "proto/plimsoll/v1/signals.proto",
+];
 const TYPES: &str = "plimsoll.v1.rs";
 const DESCRIPTORS: &str = "plimsoll.v1.binpb";
 

@@ -2,6 +2,7 @@
 //! runtime, apart from the threads that answer proxies.
 
 pub(in crate::api) mod body;
+mod labels;
 mod panics;
 mod problem;
 mod report;
@@ -47,6 +48,7 @@ pub fn http_router(parts: HttpParts, others: Router) -> Router {
     let metrics = Arc::clone(&parts.pdp.metrics);
     Router::new()
         .route("/v1/signals", post(report::report))
+        .route("/v1/labels", post(labels::label))
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/status", get(status))

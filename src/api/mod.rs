@@ -21,6 +21,7 @@ mod problem;
 pub mod question;
 pub mod renewed;
 pub mod resource;
+pub mod review;
 mod routes;
 pub mod signals;
 pub mod taught;

@@ -10,8 +10,10 @@ use super::decision::Decisions;
 use super::health::{HealthService, Readiness};
 use super::identity::PassedOn;
 use super::pdp::Pdp;
+use super::review::Reviews;
 use super::signals::Signals;
 use crate::proto::decision_service_server::DecisionServiceServer;
+use crate::proto::review_service_server::ReviewServiceServer;
 use crate::proto::signal_service_server::SignalServiceServer;
 
 /// What health is told for by name. Reflection doesn't list Envoy's service: we
@@ -19,10 +21,11 @@ use crate::proto::signal_service_server::SignalServiceServer;
 const SERVICES: &[&str] = &[
     "plimsoll.v1.DecisionService",
     "plimsoll.v1.SignalService",
+    "plimsoll.v1.ReviewService",
     "envoy.service.auth.v3.Authorization",
 ];
 
-/// Decisions, signals, health and reflection.
+/// Decisions, signals, labels, health and reflection.
 ///
 /// # Errors
 /// When the descriptors that reflection serves can't be read; they are built in.
@@ -39,6 +42,7 @@ pub fn grpc_routes(
     let health = HealthService::new(readiness.clone(), SERVICES);
     Ok(Routes::new(DecisionServiceServer::new(Decisions::new(Arc::clone(pdp), passed_on)))
         .add_service(SignalServiceServer::new(Signals::new(Arc::clone(pdp), readiness.clone())))
+        .add_service(ReviewServiceServer::new(Reviews::new(Arc::clone(pdp))))
         .add_service(HealthServer::new(health))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

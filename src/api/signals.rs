@@ -2,7 +2,7 @@
 //! is forgotten.
 
 pub(super) mod intake;
-mod wire;
+pub(super) mod wire;
 
 use std::sync::Arc;
 

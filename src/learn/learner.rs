@@ -121,6 +121,11 @@ impl Learner {
         }
     }
 
+    /// How many entities and values are linked, and by how many links.
+    pub fn links_held(&self) -> (usize, usize, usize) {
+        self.links.held()
+    }
+
     /// Bytes of all profiles, without the allocator's rounding.
     pub fn bytes(&self) -> usize {
         self.profiles.bytes()

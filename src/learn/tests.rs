@@ -6,6 +6,8 @@ mod baseline;
 mod familiar;
 mod hostile;
 mod hours;
+mod labels;
+mod links;
 mod memory;
 mod place;
 mod window;

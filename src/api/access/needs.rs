@@ -47,7 +47,7 @@ fn listed_http(path: &str) -> Option<Need> {
         DECIDE
     } else if at("/v1/signals") {
         Need::Permission(Report)
-    } else if at("/console") {
+    } else if at("/v1/labels") || at("/console") {
         Need::Permission(Review)
     } else {
         return None;

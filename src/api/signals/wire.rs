@@ -30,7 +30,8 @@ pub(super) fn report(report: &proto::Report) -> Result<Report<'_>, &'static str>
     })
 }
 
-fn instant(at: &prost_types::Timestamp) -> Option<Timestamp> {
+/// A time, where it is one.
+pub(in crate::api) fn instant(at: &prost_types::Timestamp) -> Option<Timestamp> {
     let millis = match at.nanos {
         nanos @ 0..1_000_000_000 => i64::from(nanos / 1_000_000),
         _ => return None,

@@ -200,6 +200,11 @@ impl Links {
         self.tell(links, cache, now);
     }
 
+    /// Entities, values and what ties them.
+    pub(super) fn held(&self) -> (usize, usize, usize) {
+        (self.graph.entities.len(), self.graph.values.len(), self.graph.edges)
+    }
+
     /// Whether all that came was computed.
     pub(super) fn is_settled(&self) -> bool {
         self.unsettled.is_empty()
@@ -246,7 +251,7 @@ impl Links {
         for key in std::mem::take(&mut self.told) {
             let Some(node) = self.graph.entities.get(&key) else { continue };
             let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
-            let numbers = asked.filter_map(|m| Some((m.id, self.number(key, m, seconds)?)));
+            let numbers = asked.map(|m| (m.id, self.number(key, m, seconds)));
             tell(cache, (node.kind, &node.id), numbers, now);
             if node.edges.is_empty() && self.unsettled.is_empty() {
                 self.graph.drop_entity(key);
@@ -258,7 +263,7 @@ impl Links {
                 let asked = plan.measures.iter().filter(|measure| measure.kind == *kind);
                 let numbers = asked.filter_map(|measure| match measure.of {
                     Linked::Shared { identifier, window } if identifier == shared.of => {
-                        Some((measure.id, self.sharers(key, window, seconds)?))
+                        Some((measure.id, self.sharers(key, window, seconds)))
                     }
                     _ => None,
                 });
@@ -278,7 +283,7 @@ impl Links {
                 })
             };
             let rate = |window, delay| self.flags.rate(key, window, delay, seconds);
-            let numbers = rates().filter_map(|(id, window, delay)| Some((id, rate(window, delay)?)));
+            let numbers = rates().map(|(id, window, delay)| (id, rate(window, delay)));
             tell(cache, (events.kind, &events.id), numbers, now);
             let spans = rates().flat_map(|(_, window, delay)| [window, delay]);
             let due = self.flags.due(key, spans, seconds);
@@ -329,7 +334,7 @@ impl Links {
 fn tell(
     cache: &Cache,
     (kind, id): (EntityKind, &str),
-    numbers: impl Iterator<Item = (MeasureId, f64)>,
+    numbers: impl Iterator<Item = (MeasureId, Option<f64>)>,
     now: Timestamp,
 ) {
     let mut numbers = numbers.peekable();
@@ -339,6 +344,8 @@ fn tell(
     // A refused write is counted by the cache; there is nobody to tell.
     let _refused = cache.update(kind, id, now, |record| {
         for (measure, number) in numbers {
+            // Known once, and nothing now.
+            let Some(number) = number.or(record.tells(measure).then_some(0.0)) else { continue };
             record.summarise(measure, &Summary::Window(number));
         }
     });

@@ -133,6 +133,11 @@ impl RecordBuilder<'_> {
         self.0.learned.is_empty()
     }
 
+    /// Whether anything is said of a measure.
+    pub fn tells(&self, measure: MeasureId) -> bool {
+        learned::find(&self.0.learned, measure).is_some()
+    }
+
     /// Puts what was learned of a measure in place of what it says now. Says whether
     /// there was room.
     pub fn summarise(&mut self, measure: MeasureId, summary: &Summary) -> bool {

@@ -1,0 +1,165 @@
+//! `plimsoll.v1.ReviewService`: what people found out about entities.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tonic::{Request, Response, Status};
+
+use super::access::Caller;
+use super::pdp::Pdp;
+use super::signals::intake::canonical_id;
+use super::signals::wire::instant;
+use crate::model::{Timestamp, suggest};
+use crate::proto;
+use crate::proto::review_service_server::ReviewService;
+use crate::signals::{Label, MAX_AHEAD, MAX_ID, NoRoom};
+
+/// So many labels one call may bring.
+pub(super) const MAX_LABELS: usize = 1000;
+/// A longer note is refused (bytes).
+const MAX_NOTE: usize = 1024;
+
+/// A label as a caller names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named<'l> {
+    pub(super) kind: &'l str,
+    pub(super) id: &'l str,
+    pub(super) bad: bool,
+    /// Left out: now.
+    pub(super) at: Option<Timestamp>,
+    pub(super) note: &'l str,
+}
+
+/// What became of a call's labels.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Taken {
+    pub(super) accepted: u64,
+    pub(super) rejected: Vec<RejectedLabel>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RejectedLabel {
+    /// The label's place in the call, from 0.
+    pub(super) label: u32,
+    pub(super) reason: String,
+}
+
+/// Why a call's labels were not all looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotTaken {
+    #[error("{0} labels in one call; at most {MAX_LABELS}")]
+    TooMany(usize),
+    /// How many were taken before.
+    #[error("{taken} labels were taken, and then there was no room: {why}")]
+    NoRoom { taken: u64, why: NoRoom },
+}
+
+/// Takes labels, and writes each to the audit log.
+///
+/// # Errors
+/// When there is no room for all of them.
+pub(super) fn take<'l>(
+    pdp: &Pdp,
+    caller: &Caller,
+    labels: impl ExactSizeIterator<Item = Result<Named<'l>, String>>,
+) -> Result<Taken, NotTaken> {
+    if labels.len() > MAX_LABELS {
+        return Err(NotTaken::TooMany(labels.len()));
+    }
+    let now = Timestamp::now();
+    let mut taken = Taken::default();
+    for (place, named) in labels.enumerate() {
+        let checked = named.and_then(|named| Ok((named, check(pdp, &named, now)?)));
+        let (named, label) = match checked {
+            Ok(checked) => checked,
+            Err(reason) => {
+                let label = u32::try_from(place).unwrap_or(u32::MAX);
+                taken.rejected.push(RejectedLabel { label, reason });
+                continue;
+            }
+        };
+        let (id, at) = (label.id.clone(), label.at.millis());
+        let why = |why| NotTaken::NoRoom { taken: taken.accepted, why };
+        pdp.observations.label(label).map_err(why)?;
+        taken.accepted += 1;
+        let Named { kind, bad, note, .. } = named;
+        tracing::info!(target: "audit", act = "label", %caller, kind, %id, fraud = bad, at, note, "an entity was labelled");
+    }
+    Ok(taken)
+}
+
+fn check(pdp: &Pdp, named: &Named<'_>, now: Timestamp) -> Result<Label, String> {
+    let Some(kind) = pdp.vocabulary.find_kind(named.kind) else {
+        let name: String = named.kind.chars().take(100).collect();
+        let published = pdp.published();
+        let catalog = published.as_ref().map(|published| &published.snapshot.catalog);
+        let known = catalog.into_iter().flat_map(|c| c.entities.iter().map(|e| &*e.name));
+        let near = suggest(named.kind, known).map(|near| format!("; did you mean `{near}`?"));
+        return Err(format!("unknown entity kind `{name}`{}", near.unwrap_or_default()));
+    };
+    let id = canonical_id(named.kind, named.id);
+    if id.is_empty() || id.len() > MAX_ID || id.contains('\0') {
+        return Err(format!("`entity.id` is of 1 to {MAX_ID} bytes, without a zero among them"));
+    }
+    if named.note.len() > MAX_NOTE {
+        return Err(format!("`note` is of at most {MAX_NOTE} bytes"));
+    }
+    let at = named.at.unwrap_or(now);
+    if at.seconds_since(now) > MAX_AHEAD || at < Timestamp::EPOCH {
+        return Err("`at` is ahead of now, or before 1970".to_owned());
+    }
+    Ok(Label { kind, id: id.as_ref().into(), bad: named.bad, at })
+}
+
+#[derive(Clone, Debug)]
+pub struct Reviews {
+    pdp: Arc<Pdp>,
+}
+
+impl Reviews {
+    pub fn new(pdp: Arc<Pdp>) -> Self {
+        Self { pdp }
+    }
+}
+
+#[tonic::async_trait]
+impl ReviewService for Reviews {
+    async fn label(
+        &self,
+        request: Request<proto::LabelRequest>,
+    ) -> Result<Response<proto::LabelResponse>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        if self.pdp.published().is_none() {
+            return Err(Status::unavailable("no policy is loaded yet"));
+        }
+        let labels = request.into_inner().labels;
+        let taken = take(&self.pdp, &caller, labels.iter().map(named)).map_err(|why| {
+            let text = why.to_string();
+            match why {
+                NotTaken::TooMany(_) => Status::invalid_argument(text),
+                NotTaken::NoRoom { .. } => Status::resource_exhausted(text),
+            }
+        })?;
+        let rejected = taken.rejected.into_iter();
+        Ok(Response::new(proto::LabelResponse {
+            accepted: taken.accepted,
+            rejected: rejected
+                .map(|r| proto::RejectedLabel { label: r.label, reason: r.reason })
+                .collect(),
+        }))
+    }
+}
+
+fn named(label: &proto::EntityLabel) -> Result<Named<'_>, String> {
+    let entity = label.entity.as_ref().ok_or("`entity` is missing")?;
+    let bad = match proto::Verdict::try_from(label.label) {
+        Ok(proto::Verdict::Fraud) => true,
+        Ok(proto::Verdict::Legitimate) => false,
+        _ => return Err("`label` is VERDICT_FRAUD or VERDICT_LEGITIMATE".to_owned()),
+    };
+    let at = match &label.at {
+        Some(at) => Some(instant(at).ok_or("`at` is no valid time")?),
+        None => None,
+    };
+    Ok(Named { kind: &entity.r#type, id: &entity.id, bad, at, note: &label.note })
+}

@@ -130,7 +130,9 @@ impl Links {
         let seen = words::seconds(at);
         self.graph.see((entity, kind, id), (value, &new), seen);
         self.told_values.insert(value);
-        let due = self.due(plan, value, seen);
+        // What is due and was not looked at yet stays due.
+        let before = self.graph.values.get(&value).map_or(u32::MAX, |shared| shared.due);
+        let due = self.due(plan, value, seen).min(before);
         self.set_due(value, due);
         while let Some(key) =
             self.graph.surplus_value(self.bounds.max_values, self.bounds.max_edges)

@@ -35,7 +35,12 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { max_profiles: 4_000_000, retention: 180.0 * 86_400.0, max_waiting: 100_000, links: LinkBounds::default() }
+        Bounds {
+            max_profiles: 4_000_000,
+            retention: 180.0 * 86_400.0,
+            max_waiting: 100_000,
+            links: LinkBounds::default(),
+        }
     }
 }
 
@@ -159,7 +164,7 @@ impl Learner {
 
     fn learn(&mut self, observation: &Observation) {
         // Who is known for fraud doesn't say what is usual.
-        if self.links.is_bad(observation.kind, &observation.id) {
+        if self.links.mistrusts(observation.kind, &observation.id, observation.at) {
             self.mistrusted += 1;
             return;
         }
@@ -218,7 +223,11 @@ impl Learner {
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
         while let Some(observation) = self.waiting.pop(now) {
-            self.learn(&observation);
+            if self.links.is_bad(observation.kind, &observation.id) {
+                self.mistrusted += 1;
+            } else {
+                self.learn(&observation);
+            }
         }
         self.links.advance(&self.plan, &self.cache, now);
         while let Some(Reverse((due, hash))) = self.timers.peek().copied() {

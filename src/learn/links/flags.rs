@@ -43,7 +43,12 @@ impl Flags {
     }
 
     pub(super) fn is_bad(&self, entity: Key) -> bool {
-        self.labels.get(&entity).is_some_and(|label| label.bad)
+        self.bad_since(entity).is_some()
+    }
+
+    /// When that happened for which the entity is labelled as fraud.
+    pub(super) fn bad_since(&self, entity: Key) -> Option<u32> {
+        self.labels.get(&entity).filter(|label| label.bad).map(|label| label.at)
     }
 
     /// Labels an entity. Says whether that is news: an earlier label changes nothing.
@@ -81,9 +86,7 @@ impl Flags {
     /// among all labelled entities. `None` where no event is known.
     pub(super) fn rate(&self, key: Key, window: u32, delay: u32, now: u32) -> Option<f64> {
         let events = &self.events.get(&key)?.events;
-        let counts = |at: u32| {
-            at.saturating_add(window) > now && at.saturating_add(delay) <= now
-        };
+        let counts = |at: u32| at.saturating_add(window) > now && at.saturating_add(delay) <= now;
         let (mut bad, mut all) = (0.0, 0.0);
         for (_, verdict) in events.iter().filter(|(_, verdict)| counts(verdict.at)) {
             all += 1.0;

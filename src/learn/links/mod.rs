@@ -88,6 +88,12 @@ impl Links {
         self.flags.is_bad(self.entity_key(kind, id))
     }
 
+    /// Whether it was labelled as fraud for something earlier: from then on it teaches
+    /// nothing. What was seen within the same second still counts.
+    pub(super) fn mistrusts(&self, kind: EntityKind, id: &str, at: Timestamp) -> bool {
+        self.flags.bad_since(self.entity_key(kind, id)).is_some_and(|bad| words::seconds(at) > bad)
+    }
+
     pub(super) fn is_full_of_labels(&self) -> bool {
         self.flags.len() >= self.bounds.max_labels
     }

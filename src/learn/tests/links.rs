@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::support::{HOUR, SIGNAL, USER, at};
-use crate::learn::{Bounds, LinkBounds, Learner};
+use crate::learn::{Bounds, Learner, LinkBounds};
 use crate::model::{
     EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Value,
 };
@@ -106,7 +106,8 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         3 => (0u8..24, 0u8..14).prop_map(|(user, device)| Step::Device(user, device)),
         1 => (0u8..24, any::<bool>()).prop_map(|(user, bad)| Step::Label(user, bad)),
     ];
-    (1i64..HOUR, step)
+    // What comes in the second of a label still counts.
+    (1000i64..HOUR, step)
 }
 
 proptest! {

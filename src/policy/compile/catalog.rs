@@ -8,8 +8,8 @@ use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, Identifier, ListKind, Measured, PathPattern, Route, RouteProperty, SignalDecl,
-    SignalType, Type, Vocabulary,
+    EntityDecl, EntityKind, Identifier, ListKind, Measured, PathPattern, Route, RouteProperty,
+    SignalDecl, SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -165,7 +165,12 @@ impl<'a> Catalogs<'a> {
     }
 
     /// Tells a name that stands twice, in whichever document.
-    pub(super) fn once(&mut self, what: &str, entry: &Entry<'_>, diagnostics: &mut Diagnostics) -> bool {
+    pub(super) fn once(
+        &mut self,
+        what: &str,
+        entry: &Entry<'_>,
+        diagnostics: &mut Diagnostics,
+    ) -> bool {
         let key = format!("{what} {}", entry.key);
         if let Some(first) = self.places.get(&key) {
             diagnostics

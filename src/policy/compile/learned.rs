@@ -99,9 +99,7 @@ impl Expressions<'_, '_> {
             }
             ("linked_to_flagged", [entity, depth]) => self.linked_to_flagged(ast, entity, depth)?,
             ("cluster_size", [entity]) => self.cluster_size(ast, entity)?,
-            ("flag_rate", [entity, window, delay]) => {
-                self.flag_rate(ast, entity, window, delay)?
-            }
+            ("flag_rate", [entity, window, delay]) => self.flag_rate(ast, entity, window, delay)?,
             _ => Source::Learned,
         };
         let slot = self.slots.intern(&ast.to_string(), source, ty, true);

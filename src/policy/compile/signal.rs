@@ -102,7 +102,9 @@ pub(super) fn read<'a>(
 /// there is something that learns it.
 fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> Learn {
     let mut learn = Learn::default();
-    let Some(fields) = node.mapping(diagnostics, &["baseline", "trend", "familiar", "from", "delay"]) else {
+    let Some(fields) =
+        node.mapping(diagnostics, &["baseline", "trend", "familiar", "from", "delay"])
+    else {
         return learn;
     };
     if let Some(node) = fields.get("baseline") {

@@ -26,6 +26,7 @@ async fn health_follows_the_stages() {
     let services = [
         "",
         "plimsoll.v1.DecisionService",
+        "plimsoll.v1.ReviewService",
         "plimsoll.v1.SignalService",
         "envoy.service.auth.v3.Authorization",
     ];
@@ -96,6 +97,7 @@ mod reflection {
                 "grpc.health.v1.Health",
                 "grpc.reflection.v1.ServerReflection",
                 "plimsoll.v1.DecisionService",
+                "plimsoll.v1.ReviewService",
                 "plimsoll.v1.SignalService",
             ]
         );

@@ -41,9 +41,11 @@ const HOLDERS: &[(&str, &str)] = &[
     ("/plimsoll.v1.SignalService/Report", "r"),
     ("/plimsoll.v1.SignalService/Get", "v"),
     ("/plimsoll.v1.SignalService/Forget", "a"),
+    ("/plimsoll.v1.ReviewService/Label", "v"),
     ("/access/v1/", "d"),
     ("/forward-auth", "d"),
     ("/v1/signals", "r"),
+    ("/v1/labels", "v"),
     ("/console", "v"),
 ];
 

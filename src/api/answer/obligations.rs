@@ -54,7 +54,7 @@ fn header_text(value: Value<'_>) -> Option<String> {
     let text = match value {
         Value::Number(x) => x.to_string(),
         Value::Bool(b) => b.to_string(),
-        Value::Text(text) => text.trim().to_owned(),
+        Value::Text(text) => text.trim_matches([' ', '\t']).to_owned(),
         Value::Address(ip) => ip.to_string(),
         _ => return None,
     };

@@ -70,21 +70,26 @@ fn who_is_labelled_as_fraud_teaches_no_more_and_what_waited_is_dropped() {
         let held = cache.read(USER, id)?;
         held.record()?.summary(MeasureId(0)).map(|item| item.usual().mean)
     };
-    see(&mut house, "honest", 10.0, 0);
-    see(&mut house, "thief", 10.0, 0);
+    // So many that something is said of them.
+    const SOME: u64 = 6;
+    let some = |house: &mut super::links::House, id: &str, x: f64, millis| {
+        (0..SOME).for_each(|_| see(house, id, x, millis));
+    };
+    some(&mut house, "honest", 10.0, 0);
+    some(&mut house, "thief", 10.0, 0);
     house.learner.advance(at(DAY - 1));
     assert_eq!((mean("honest"), mean("thief")), (None, None), "both wait");
     house.learner.label(&Label { kind: USER, id: "thief".into(), bad: true, at: at(HOUR) });
     house.learner.advance(at(DAY));
     assert_eq!((mean("honest"), mean("thief")), (Some(10.0), None));
-    assert_eq!(house.learner.learned().mistrusted, 1);
+    assert_eq!(house.learner.learned().mistrusted, SOME);
     // A later verdict lets them teach again; an earlier one that comes late doesn't.
     house.learner.label(&Label { kind: USER, id: "thief".into(), bad: false, at: at(0) });
-    see(&mut house, "thief", 20.0, 2 * DAY);
+    some(&mut house, "thief", 20.0, 2 * DAY);
     house.learner.advance(at(3 * DAY));
     assert_eq!(mean("thief"), None);
     house.learner.label(&Label { kind: USER, id: "thief".into(), bad: false, at: at(3 * DAY) });
-    see(&mut house, "thief", 30.0, 3 * DAY);
+    some(&mut house, "thief", 30.0, 3 * DAY);
     house.learner.advance(at(4 * DAY));
     assert_eq!(mean("thief"), Some(30.0));
 }

@@ -16,4 +16,5 @@ pub mod policy;
 pub mod proto;
 pub mod replay;
 pub mod signals;
+pub mod store;
 pub mod telemetry;

@@ -1,6 +1,8 @@
 //! The learner: a state machine that observations and time drive. It asks no clock
 //! and waits for nothing: a server feeds it from a queue, a replay from a file.
 
+mod keeping;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use super::waiting::Waiting;
 use super::words::Head;
 use crate::model::{Measure, MeasureId, Measured, Plan, Seconds, Timestamp};
 use crate::signals::{Cache, Label, Observation, Priors, RecordBuilder, Seen, Usual};
+use keeping::Keeping;
 
 /// Below so much a population's baseline is no prior (observations).
 const LEAST_PRIOR: f64 = 10.0;
@@ -82,6 +85,7 @@ pub struct Learner {
     mistrusted: u64,
     words: Vec<u64>,
     scratch: Vec<u64>,
+    keeping: Option<Keeping>,
 }
 
 impl Learner {
@@ -103,6 +107,7 @@ impl Learner {
             mistrusted: 0,
             words: Vec::new(),
             scratch: Vec::new(),
+            keeping: None,
         }
     }
 
@@ -177,12 +182,13 @@ impl Learner {
             Seen::Value { signal, .. } => taught.extend(plan.of_signal(*signal).take(16)),
             Seen::Presence { .. } => taught.extend(plan.of_presence(*kind).take(16)),
             Seen::With { .. } => {}
+            Seen::Forgotten => return self.forget(*kind, id, *at),
         }
         if taught.is_empty() {
             return;
         }
         self.observations += 1;
-        let place = self.profiles.find_or_make(*kind, id, *at);
+        let place = self.find_or_take(*kind, id, *at);
         let retention = self.retained_until(*at);
         let Some(profile) = self.profiles.get_mut(place) else { return };
         profile.touch(*at);
@@ -214,6 +220,7 @@ impl Learner {
             let hash = self.profiles.hash(*kind, id);
             self.timers.push(Reverse((due, hash)));
         }
+        self.note_changed(*kind, id);
         self.publish(place, *at, |measure| taught.iter().any(|t| t.id == measure.id));
         if self.unpublished_priors >= PRIORS_EVERY {
             self.publish_priors(*at);
@@ -222,6 +229,7 @@ impl Learner {
 
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
+        self.take_restored(now);
         while let Some(observation) = self.waiting.pop(now) {
             if self.links.is_bad(observation.kind, &observation.id) {
                 self.mistrusted += 1;
@@ -251,7 +259,9 @@ impl Learner {
         let Some(profile) = self.profiles.get_mut(place) else { return };
         let retention = profile.seen().millis().saturating_add(span(self.bounds.retention));
         if now.millis() >= retention {
+            let (kind, id) = (profile.kind(), profile.id().to_owned());
             self.profiles.remove(place);
+            self.note_removed(kind, &id);
             return;
         }
         let mut due = retention;

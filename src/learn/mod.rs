@@ -9,6 +9,7 @@
 mod baseline;
 mod familiar;
 mod hours;
+mod kept;
 mod learner;
 mod links;
 mod place;
@@ -23,11 +24,12 @@ mod words;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
+pub use kept::{Kept, KeptMeasure, Shelf};
 pub use learner::{Bounds, Learned, Learner};
 pub use links::{EVENTS, LinkBounds, MEMBERS, MOST_STEPS, VALUES};
 
@@ -35,6 +37,8 @@ pub use links::{EVENTS, LinkBounds, MEMBERS, MOST_STEPS, VALUES};
 const PAUSE: Duration = Duration::from_millis(20);
 /// So many observations are learned before time is looked at again.
 const BATCH: usize = 1024;
+/// How long a change of a profile may wait to be kept.
+const KEEP: Duration = Duration::from_secs(2);
 
 /// Learns what comes until `stop` says so or its sender is gone. `plan` gives what the
 /// revision that decides wants learned; `told` is told after each round.
@@ -45,6 +49,7 @@ pub fn run(
     told: impl Fn(Learned),
     stop: &Receiver<()>,
 ) {
+    let mut kept_at = Instant::now();
     loop {
         if let Some(plan) = plan()
             && !Arc::ptr_eq(&plan, learner.plan())
@@ -65,7 +70,12 @@ pub fn run(
         learner.advance(Timestamp::now());
         told(learner.learned());
         let pause = if learned == BATCH { Duration::ZERO } else { PAUSE };
+        if kept_at.elapsed() >= KEEP {
+            learner.keep();
+            kept_at = Instant::now();
+        }
         if stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            learner.keep();
             return;
         }
     }

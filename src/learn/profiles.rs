@@ -57,6 +57,11 @@ impl Profiles {
         self.profiles.len()
     }
 
+    /// Whether one goes for the next one.
+    pub(super) fn is_full(&self) -> bool {
+        self.profiles.len() >= self.most
+    }
+
     /// What names a profile until it is dropped.
     pub(super) fn hash(&self, kind: EntityKind, id: &str) -> u64 {
         self.key.hash(kind, id)
@@ -81,7 +86,7 @@ impl Profiles {
         if let Some(place) = self.find(kind, id) {
             return place;
         }
-        if self.profiles.len() >= self.most {
+        if self.is_full() {
             let most = self.profiles.len();
             let sample = (0..SAMPLE).map(|_| self.random.usize(..most));
             let oldest = sample.min_by_key(|place| self.profiles.get(*place).map(Profile::seen));

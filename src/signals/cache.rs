@@ -12,6 +12,7 @@
 //! while a reader that probes in that moment can find neither the old entry nor
 //! the new one: a decision without the user's signals.
 
+mod changes;
 mod fetch;
 mod key;
 mod limits;
@@ -25,7 +26,7 @@ mod table;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use arc_swap::{ArcSwap, Guard};
 use crossbeam_utils::CachePadded;
@@ -35,10 +36,12 @@ use super::observation::SeenValue;
 use super::priors::Priors;
 use super::record::{Record, RecordBuilder, Scratch};
 use crate::model::{EntityKind, Timestamp, Value};
+use changes::Notes;
 use key::Key;
 use stats::Counters;
 use table::{Entry, Filling, Published};
 
+pub use changes::{Change, Live, Marks, Taken};
 pub use fetch::{Fetched, Held, Kinds};
 pub use key::Secrets;
 pub use limits::{Limits, Refused};
@@ -81,6 +84,10 @@ pub struct Cache {
     counters: Counters,
     cursor: Mutex<sweep::Cursor>,
     priors: ArcSwap<Priors>,
+    /// Whether notes of changes are left.
+    journaled: bool,
+    /// Whether there may be some.
+    noted: AtomicBool,
 }
 
 /// One part of the entities, with one writer at a time.
@@ -98,6 +105,7 @@ struct Writer {
     /// Where the search for something to evict goes on.
     hand: usize,
     scratch: Scratch,
+    notes: Notes,
 }
 
 impl Cache {
@@ -109,6 +117,8 @@ impl Cache {
             counters: Counters::default(),
             cursor: Mutex::default(),
             priors: ArcSwap::default(),
+            journaled: false,
+            noted: AtomicBool::new(false),
         }
     }
 
@@ -141,6 +151,17 @@ impl Cache {
         now: Timestamp,
         change: impl FnOnce(&mut RecordBuilder<'_>) -> R,
     ) -> Result<(R, Option<Written>), Refused> {
+        self.write(kind, id, now, true, change)
+    }
+
+    fn write<R>(
+        &self,
+        kind: EntityKind,
+        id: &str,
+        now: Timestamp,
+        noted: bool,
+        change: impl FnOnce(&mut RecordBuilder<'_>) -> R,
+    ) -> Result<(R, Option<Written>), Refused> {
         let refuse = |why| {
             self.counters.refused.fetch_add(1, Relaxed);
             Err(why)
@@ -164,6 +185,7 @@ impl Cache {
             return refuse(Refused::TooLarge);
         };
         let bytes = Record::of(&next).bytes();
+        let note = (noted && self.journaled).then(|| next.clone());
         if let Some((entry, _)) = found {
             if bytes > old_bytes
                 && !self.reserve_bytes(shard, &mut writer, bytes - old_bytes, key, now)
@@ -183,6 +205,9 @@ impl Cache {
             }
         }
         writer.seq = seq;
+        if let Some(record) = note {
+            self.note_written(&mut writer.notes, &record);
+        }
         Ok((outcome, Some(Written { shard: key.shard as u8, seq })))
     }
 
@@ -219,6 +244,16 @@ impl Cache {
 
     /// Takes the entity out of an entry. The writer of the shard calls this.
     fn remove(&self, shard: &Shard, writer: &mut Writer, entry: Entry<'_>) -> bool {
+        if self.journaled
+            && let Some(record) = entry.load().as_ref().map(Record::of)
+        {
+            self.note_gone(&mut writer.notes, record.kind(), record.id(), false);
+        }
+        self.take_out(shard, writer, entry)
+    }
+
+    /// As `remove`, without a note.
+    fn take_out(&self, shard: &Shard, writer: &mut Writer, entry: Entry<'_>) -> bool {
         let removed = shard.table.remove(&mut writer.filling, entry);
         if let Some(record) = &removed {
             self.counters.release_entity(Record::of(record).bytes() + ENTITY_BYTES);

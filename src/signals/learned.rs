@@ -126,6 +126,29 @@ fn items(words: &[u64]) -> impl Iterator<Item = (usize, MeasureId, Item<'_>)> {
     })
 }
 
+/// Measures and their words, for a store. Only [`put_raw`] knows what to do with them.
+pub(super) fn raw_items(words: &[u64]) -> impl Iterator<Item = (MeasureId, &[u64])> {
+    items(words).map(|(place, measure, item)| {
+        (measure, words.get(place..place + 1 + item.words.len()).unwrap_or_default())
+    })
+}
+
+/// Puts a measure's words back, unless there are some of it already. Says whether it did.
+pub(super) fn put_raw(
+    words: &mut ArrayVec<u64, MAX_WORDS>,
+    measure: MeasureId,
+    raw: &[u64],
+) -> bool {
+    let Some(head) = raw.first() else { return false };
+    let fits = raw.len() <= ITEM_WORDS && raw.len() == 1 + length_of(*head);
+    if !fits || raw.len() > words.remaining_capacity() || find(words, measure).is_some() {
+        return false;
+    }
+    words.push(u64::from(measure.0) << MEASURE_SHIFT | head & !(u64::MAX << MEASURE_SHIFT));
+    words.extend(raw.iter().skip(1).copied());
+    true
+}
+
 fn length_of(head: u64) -> usize {
     (head >> LENGTH_SHIFT & 7) as usize
 }

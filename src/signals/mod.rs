@@ -5,6 +5,7 @@
 //! whatever comes in.
 
 mod cache;
+mod durable;
 mod geo;
 mod ingest;
 mod learned;
@@ -15,9 +16,10 @@ mod priors;
 mod record;
 
 pub use cache::{
-    Cache, EntitySnapshot, Fetched, Held, Kinds, Limits, MAX_ID, OwnedValue, Refused, Secrets,
-    SignalSnapshot, Stats, Swept, Written,
+    Cache, Change, EntitySnapshot, Fetched, Held, Kinds, Limits, Live, MAX_ID, Marks, OwnedValue,
+    Refused, Secrets, SignalSnapshot, Stats, Swept, Taken, Written,
 };
+pub use durable::{Durable, NotDurable};
 pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
 pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,

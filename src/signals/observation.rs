@@ -27,6 +27,8 @@ pub enum Seen {
     Presence { place: Option<SeenPlace> },
     /// Another entity, in the same request.
     With { kind: EntityKind, id: Box<str> },
+    /// Nothing: all that was learned before is to be forgotten.
+    Forgotten,
 }
 
 /// A value as far as it can be learned from: the value itself stays behind.
@@ -93,6 +95,15 @@ impl Observations {
 
     pub fn push(&self, observation: Observation) {
         if self.queue.push(observation).is_err() {
+            self.dropped.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Has all that was learned of an entity forgotten: in its turn, and in the place of
+    /// the oldest observation where there is no room.
+    pub fn push_forgotten(&self, kind: EntityKind, id: &str, at: Timestamp) {
+        let forgotten = Observation { kind, id: id.into(), at, seen: Seen::Forgotten };
+        if self.queue.force_push(forgotten).is_some() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }

@@ -112,6 +112,11 @@ impl<'r> Record<'r> {
         learned::find(self.learned(), measure)
     }
 
+    /// The summaries by measure, in words for a store.
+    pub fn summaries(self) -> impl Iterator<Item = (MeasureId, &'r [u64])> {
+        learned::raw_items(self.learned())
+    }
+
     /// The learned summaries' words.
     pub(super) fn learned(self) -> &'r [u64] {
         let from = self.id_words() + usize::from(self.header.cells) * 2;

@@ -138,6 +138,33 @@ impl RecordBuilder<'_> {
         learned::find(&self.0.learned, measure).is_some()
     }
 
+    /// Puts back a signal that a store has kept, unless it was observed since.
+    pub fn restore(&mut self, signal: SignalId, observed_at: Timestamp, value: Value<'_>) {
+        let cells = &self.0.cells;
+        let place = cells.binary_search_by_key(&signal.0, |cell| signal_of(cell).0);
+        let present = place.ok().and_then(|at| cells.get(at)).map(observed_at_of);
+        if present.is_none_or(|present| present < observed_at) {
+            self.set(signal, observed_at, value);
+        }
+    }
+
+    /// Puts back the words of a summary that a store has kept, unless something
+    /// later is there.
+    pub fn restore_summary(&mut self, measure: MeasureId, words: &[u64]) {
+        self.0.changed |= learned::put_raw(&mut self.0.learned, measure, words);
+    }
+
+    /// Whether the measure is a window that something is in.
+    pub fn counts_in(&self, window: MeasureId) -> bool {
+        learned::find(&self.0.learned, window).is_some_and(|item| item.window() != 0.0)
+    }
+
+    /// Drops all that was learned.
+    pub fn unlearn(&mut self) {
+        self.0.changed |= !self.0.learned.is_empty();
+        self.0.learned.clear();
+    }
+
     /// Puts what was learned of a measure in place of what it says now. Says whether
     /// there was room.
     pub fn summarise(&mut self, measure: MeasureId, summary: &Summary) -> bool {

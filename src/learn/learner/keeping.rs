@@ -1,0 +1,131 @@
+//! Handing profiles to where they outlive the process, and taking them from there
+//! when their entity is observed again.
+
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
+use super::{Learner, span};
+use crate::learn::baseline::BaselineState;
+use crate::learn::kept::{Kept, KeptMeasure, Shelf};
+use crate::learn::profile::Profile;
+use crate::learn::words::{self, Head};
+use crate::model::{EntityKind, MeasureId, Timestamp};
+
+/// A shelf, and what it has yet to be told.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    shelf: Box<dyn Shelf>,
+    changed: HashSet<(EntityKind, Box<str>)>,
+    priors_changed: bool,
+}
+
+impl Learner {
+    /// Keeps profiles on `shelf`, and goes on from what is there.
+    pub fn keep_on(&mut self, mut shelf: Box<dyn Shelf>) {
+        for KeptMeasure { measure, time, words } in shelf.find_common().unwrap_or_default().measures
+        {
+            let head = Head { measure: measure.0, words: words.len() as u16, time };
+            self.priors.insert(measure, BaselineState::read(head, &words));
+            self.unpublished_priors += 1;
+        }
+        self.keeping = Some(Keeping { shelf, changed: HashSet::new(), priors_changed: false });
+    }
+
+    /// The place of the entity's profile: the one that is kept, or a new one.
+    pub(super) fn find_or_take(&mut self, kind: EntityKind, id: &str, at: Timestamp) -> usize {
+        if self.keeping.is_some() && self.profiles.find(kind, id).is_none() {
+            if self.profiles.is_full() {
+                // One goes for the new one: with all that was learned of it.
+                self.keep();
+            }
+            self.take(kind, id, at);
+        }
+        self.profiles.find_or_make(kind, id, at)
+    }
+
+    /// Takes a profile from the shelf, where it is there.
+    fn take(&mut self, kind: EntityKind, id: &str, now: Timestamp) {
+        let Some(keeping) = &mut self.keeping else { return };
+        let Some(kept) = keeping.shelf.find(kind, id) else { return };
+        let seen = words::from_seconds(kept.seen);
+        if now.millis() >= seen.millis().saturating_add(span(self.bounds.retention)) {
+            keeping.shelf.remove(kind, id);
+            return;
+        }
+        let mut profile = Profile::new(kind, id, seen);
+        for KeptMeasure { measure, time, words } in kept.measures {
+            profile.put(measure, time, &words, &mut self.scratch);
+        }
+        // Looked at once time goes on: much may have become due meanwhile.
+        profile.due = now.millis();
+        self.timers.push(Reverse((profile.due, self.profiles.hash(kind, id))));
+        let place = self.profiles.find_or_make(kind, id, seen);
+        if let Some(made) = self.profiles.get_mut(place) {
+            *made = profile;
+        }
+    }
+
+    /// Takes the profiles of entities of whom the cache says something that time changes.
+    pub(super) fn take_restored(&mut self, now: Timestamp) {
+        let Some(keeping) = &mut self.keeping else { return };
+        for (kind, id) in keeping.shelf.restored() {
+            if self.profiles.find(kind, &id).is_none() {
+                self.take(kind, &id, now);
+            }
+        }
+    }
+
+    pub(super) fn note_changed(&mut self, kind: EntityKind, id: &str) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.changed.insert((kind, id.into()));
+            keeping.priors_changed = true;
+        }
+    }
+
+    pub(super) fn note_removed(&mut self, kind: EntityKind, id: &str) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.changed.remove(&(kind, id.into()));
+            keeping.shelf.remove(kind, id);
+        }
+    }
+
+    /// Puts what has changed since the last time onto the shelf.
+    pub fn keep(&mut self) {
+        let Some(keeping) = &mut self.keeping else { return };
+        for (kind, id) in keeping.changed.drain() {
+            let place = self.profiles.find(kind, &id);
+            let Some(profile) = place.and_then(|place| self.profiles.get(place)) else { continue };
+            let measures = profile.measures().map(|(head, words)| KeptMeasure {
+                measure: MeasureId(head.measure),
+                time: head.time,
+                words: words.to_vec(),
+            });
+            let seen = words::seconds(profile.seen());
+            keeping.shelf.put(kind, &id, &Kept { seen, measures: measures.collect() });
+        }
+        if std::mem::take(&mut keeping.priors_changed) {
+            let measures = self.priors.iter().map(|(measure, state)| {
+                let mut words = Vec::new();
+                state.write(&mut words);
+                KeptMeasure { measure: *measure, time: state.at, words }
+            });
+            keeping.shelf.put_common(&Kept { seen: 0, measures: measures.collect() });
+        }
+    }
+
+    /// Forgets all that was learned of an entity, and what the cache was told of it.
+    pub(super) fn forget(&mut self, kind: EntityKind, id: &str, now: Timestamp) {
+        if let Some(place) = self.profiles.find(kind, id) {
+            self.profiles.remove(place);
+        }
+        self.note_removed(kind, id);
+        // It may have been told once more, between the forgetting there and here.
+        let Some(held) = self.cache.read(kind, id) else { return };
+        if held.record().is_some_and(|record| record.cells().len() == 0) {
+            self.cache.forget(kind, id);
+        } else {
+            // A refused write is counted by the cache.
+            let _refused = self.cache.update(kind, id, now, |record| record.unlearn());
+        }
+    }
+}

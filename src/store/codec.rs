@@ -1,0 +1,243 @@
+//! How records and profiles are laid out on disk. Numbers are little-endian, and names
+//! are numbers of the store (`names`).
+//!
+//! ```text
+//! key      kind:16 (big-endian) | part:8 | the id
+//! record   last heard of, seconds since 1970:32 | signals:16 | summaries:8 | signals | summaries
+//! signal   signal:16 | tag:8 | observed at, milliseconds:64 | value by its tag
+//! summary  measure:16 | words:8 | words
+//! profile  last seen:32 | by measure: measure:16 | words:16 | last change:32 | words
+//! ```
+
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
+use super::names::Names;
+use crate::learn::{Kept, KeptMeasure};
+use crate::model::{MeasureId, PackedSet, SignalId, Timestamp, Value, Vocabulary};
+use crate::signals::{Record, RecordBuilder};
+
+/// Entities are kept in so many parts, which can be read side by side.
+pub(super) const PARTS: u8 = 32;
+
+const NONE: u8 = 0;
+const FALSE: u8 = 1;
+const TRUE: u8 = 2;
+const NUMBER: u8 = 3;
+const TEXT: u8 = 4;
+const TIMESTAMP: u8 = 5;
+const DURATION: u8 = 6;
+const LOCATION: u8 = 7;
+const SET: u8 = 8;
+
+/// Where an entity is kept.
+pub(super) fn key(kind: u16, id: &str) -> Vec<u8> {
+    let mut key = part(kind, part_of(id));
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+/// What the keys of a part begin with.
+pub(super) fn part(kind: u16, part: u8) -> Vec<u8> {
+    let [high, low] = kind.to_be_bytes();
+    vec![high, low, part]
+}
+
+/// The id in a key.
+pub(super) fn id_of(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(3..)?).ok()
+}
+
+fn part_of(id: &str) -> u8 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(id.as_bytes());
+    (hasher.finish() % u64::from(PARTS)) as u8
+}
+
+/// A record as it is kept; `None` where it holds what has no number.
+pub(super) fn encode(
+    record: Record<'_>,
+    heard: Timestamp,
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Option<Vec<u8>> {
+    let cells = record.cells();
+    let mut bytes = Vec::with_capacity(16 + record.bytes() * 5 / 4);
+    let heard = u32::try_from(heard.millis().max(0) / 1000).unwrap_or(u32::MAX);
+    bytes.extend(heard.to_le_bytes());
+    bytes.extend(u16::try_from(cells.len()).ok()?.to_le_bytes());
+    bytes.push(u8::try_from(record.summaries().count()).ok()?);
+    for cell in cells {
+        bytes.extend(names.signal(cell.signal, vocabulary)?.to_le_bytes());
+        let at = bytes.len();
+        bytes.push(NONE);
+        bytes.extend(cell.observed_at.millis().to_le_bytes());
+        let tag = encode_value(cell.value, &mut bytes);
+        if let Some(place) = bytes.get_mut(at) {
+            *place = tag;
+        }
+    }
+    for (measure, words) in record.summaries() {
+        bytes.extend(names.measure(measure, vocabulary)?.to_le_bytes());
+        bytes.push(u8::try_from(words.len()).ok()?);
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    Some(bytes)
+}
+
+fn encode_value(value: Value<'_>, bytes: &mut Vec<u8>) -> u8 {
+    let text = |text: &str, bytes: &mut Vec<u8>| {
+        bytes.extend((text.len() as u32).to_le_bytes());
+        bytes.extend(text.as_bytes());
+    };
+    match value {
+        Value::Missing | Value::None | Value::Address(_) => NONE,
+        Value::Bool(false) => FALSE,
+        Value::Bool(true) => TRUE,
+        Value::Number(x) => {
+            bytes.extend(x.to_le_bytes());
+            NUMBER
+        }
+        Value::Text(of) => {
+            text(of, bytes);
+            TEXT
+        }
+        Value::Timestamp(at) => {
+            bytes.extend(at.millis().to_le_bytes());
+            TIMESTAMP
+        }
+        Value::Duration(x) => {
+            bytes.extend(x.to_le_bytes());
+            DURATION
+        }
+        Value::Location { latitude, longitude } => {
+            bytes.extend(latitude.to_le_bytes());
+            bytes.extend(longitude.to_le_bytes());
+            LOCATION
+        }
+        Value::Set(set) => {
+            text(set.as_packed(), bytes);
+            SET
+        }
+    }
+}
+
+/// What is still to be read of a value.
+struct Rest<'b>(&'b [u8]);
+
+impl<'b> Rest<'b> {
+    fn take(&mut self, len: usize) -> Option<&'b [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let len = self.u32()? as usize;
+        std::str::from_utf8(self.take(len)?).ok()
+    }
+
+    fn value(&mut self, tag: u8) -> Option<Value<'b>> {
+        Some(match tag {
+            NONE => Value::None,
+            FALSE => Value::Bool(false),
+            TRUE => Value::Bool(true),
+            NUMBER => Value::number(self.array().map(f64::from_le_bytes)?),
+            TEXT => Value::Text(self.text()?),
+            TIMESTAMP => {
+                Value::Timestamp(Timestamp::from_millis(self.array().map(i64::from_le_bytes)?))
+            }
+            DURATION => Value::Duration(self.array().map(f64::from_le_bytes)?),
+            LOCATION => Value::Location {
+                latitude: self.array().map(f32::from_le_bytes)?,
+                longitude: self.array().map(f32::from_le_bytes)?,
+            },
+            SET => Value::Set(PackedSet::from_packed(self.text()?)),
+            _ => return None,
+        })
+    }
+}
+
+/// When an entity was heard of last, by its kept record.
+pub(super) fn heard(bytes: &[u8]) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(i64::from(Rest(bytes).u32()?) * 1000))
+}
+
+/// Puts a kept record back; `None` where it can't be read.
+pub(super) fn decode(
+    bytes: &[u8],
+    signals: &[Option<SignalId>],
+    measures: &[Option<MeasureId>],
+    into: &mut RecordBuilder<'_>,
+) -> Option<()> {
+    let mut rest = Rest(bytes);
+    let _heard = rest.u32()?;
+    let (cells, summaries) = (rest.u16()?, rest.u8()?);
+    for _ in 0..cells {
+        let (number, tag) = (rest.u16()?, rest.u8()?);
+        let observed_at = Timestamp::from_millis(rest.array().map(i64::from_le_bytes)?);
+        let value = rest.value(tag)?;
+        if let Some(signal) = signals.get(usize::from(number))? {
+            into.restore(*signal, observed_at, value);
+        }
+    }
+    for _ in 0..summaries {
+        let (number, len) = (rest.u16()?, rest.u8()?);
+        let mut words = arrayvec::ArrayVec::<u64, 8>::new();
+        for _ in 0..len {
+            words.try_push(rest.array().map(u64::from_le_bytes)?).ok()?;
+        }
+        if let Some(measure) = measures.get(usize::from(number))? {
+            into.restore_summary(*measure, &words);
+        }
+    }
+    rest.0.is_empty().then_some(())
+}
+
+pub(super) fn encode_profile(
+    kept: &Kept,
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Option<Vec<u8>> {
+    let mut bytes = kept.seen.to_le_bytes().to_vec();
+    for KeptMeasure { measure, time, words } in &kept.measures {
+        bytes.extend(names.measure(*measure, vocabulary)?.to_le_bytes());
+        bytes.extend(u16::try_from(words.len()).ok()?.to_le_bytes());
+        bytes.extend(time.to_le_bytes());
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    Some(bytes)
+}
+
+pub(super) fn decode_profile(bytes: &[u8], names: &Names, vocabulary: &Vocabulary) -> Option<Kept> {
+    let mut rest = Rest(bytes);
+    let mut kept = Kept { seen: rest.u32()?, measures: Vec::new() };
+    while !rest.0.is_empty() {
+        let (number, len, time) = (rest.u16()?, rest.u16()?, rest.u32()?);
+        let (words, _) = rest.take(usize::from(len) * 8)?.as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        if let Some(measure) = names.measure_id(number, vocabulary) {
+            kept.measures.push(KeptMeasure { measure, time, words });
+        }
+    }
+    Some(kept)
+}

@@ -1,0 +1,333 @@
+//! The thread that writes: takes what has changed, and commits it in batches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
+
+use super::disk::{Disk, Fault};
+use super::{Store, codec};
+use crate::model::{EntityKind, Plan, Timestamp};
+use crate::signals::{Cache, Change, Live, Marks, Record};
+
+/// How long a change may wait to be gathered with others.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long what is written may wait for the disk, where nobody waits for it.
+const SYNC: Duration = Duration::from_secs(1);
+/// How often a store that fails is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// So many entries make one batch.
+const BATCH: usize = 4096;
+
+/// What the thread knows.
+struct Keeper<'k> {
+    store: &'k Store,
+    cache: &'k Cache,
+    plan: &'k dyn Fn() -> Option<Arc<Plan>>,
+    /// How far changes were taken.
+    upto: Marks,
+    /// How far the database has them.
+    written: Marks,
+    unsynced: bool,
+    synced_at: Instant,
+    /// All of the cache is to be compared with the database.
+    checkpoint_due: bool,
+    changes: Vec<Change>,
+}
+
+/// Writes until `stop` says so or its sender is gone, and then once more.
+pub(super) fn run(
+    store: &Store,
+    cache: &Cache,
+    plan: &dyn Fn() -> Option<Arc<Plan>>,
+    stop: &Receiver<()>,
+) {
+    let mut keeper = Keeper {
+        store,
+        cache,
+        plan,
+        upto: Marks::default(),
+        written: Marks::default(),
+        unsynced: false,
+        synced_at: Instant::now(),
+        checkpoint_due: false,
+        changes: Vec::new(),
+    };
+    let mut pause = PAUSE;
+    loop {
+        let stopped = stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
+        pause = PAUSE;
+        if let Err(why) = keeper.round(stopped) {
+            keeper.fail(&why);
+            pause = RETRY;
+        }
+        if stopped {
+            return;
+        }
+    }
+}
+
+impl Keeper<'_> {
+    /// Writes what there is. `last` has it on disk when this returns.
+    fn round(&mut self, last: bool) -> Result<(), Fault> {
+        if self.store.disk.read().is_none() {
+            self.reopen()?;
+        }
+        let disk = self.store.disk.read();
+        let Some(disk) = &*disk else { return Ok(()) };
+        let taken = self.cache.take_changes(&mut self.changes);
+        if let Some(taken) = taken {
+            self.store.counts.waiting.store(self.changes.len() as u64, Relaxed);
+            self.checkpoint_due |= taken.overflowed;
+            self.upto = taken.upto;
+        }
+        self.load()?;
+        if self.checkpoint_due {
+            self.changes.clear();
+            self.checkpoint(disk)?;
+            self.checkpoint_due = false;
+        } else if !self.changes.is_empty() {
+            self.changes(disk)?;
+        }
+        self.profiles(disk)?;
+        self.store.counts.waiting.store(0, Relaxed);
+        self.written = self.upto;
+        let awaited = self.store.durable.is_awaited();
+        if awaited || (self.unsynced && (last || self.synced_at.elapsed() >= SYNC)) {
+            if self.unsynced {
+                disk.database.persist(PersistMode::SyncData)?;
+                self.unsynced = false;
+                self.synced_at = Instant::now();
+            }
+            self.store.durable.reached(self.written);
+        }
+        Ok(())
+    }
+
+    /// Kinds that the catalog has come to know: before theirs are written, or what is kept
+    /// of them would be lost.
+    fn load(&self) -> Result<(), Fault> {
+        let Some(plan) = (self.plan)() else { return Ok(()) };
+        self.store.load(self.cache, &plan).map_err(|why| Fault::Damaged(why.to_string()))
+    }
+
+    /// Writes the last change of each entity that has changed.
+    fn changes(&mut self, disk: &Disk) -> Result<(), Fault> {
+        let mut changes = std::mem::take(&mut self.changes);
+        let mut latest: HashMap<(EntityKind, &str), (usize, bool)> = HashMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            let (of, asked) = match change {
+                Change::Written(live) => {
+                    let record = live.record();
+                    ((record.kind(), record.id()), false)
+                }
+                Change::Gone { kind, id, forgotten } => ((*kind, &**id), *forgotten),
+            };
+            let entry = latest.entry(of).or_insert((at, false));
+            *entry = (at, entry.1 | asked);
+        }
+        let now = Timestamp::now();
+        let mut batch = Batch::new(self.store, disk);
+        let mut done = Ok(());
+        for ((kind, id), (at, forgotten)) in latest {
+            let record = changes.get(at).and_then(|change| match change {
+                Change::Written(live) => Some(Live::record(live)),
+                Change::Gone { .. } => None,
+            });
+            done = batch.put(kind, id, record, now);
+            if forgotten {
+                batch.forget_profile(kind, id);
+            }
+            if done.is_err() {
+                break;
+            }
+        }
+        done = done.and_then(|()| batch.commit());
+        changes.clear();
+        self.changes = changes;
+        self.unsynced = true;
+        // What was not written is found again by comparing everything.
+        self.checkpoint_due |= done.is_err();
+        done
+    }
+
+    fn profiles(&mut self, disk: &Disk) -> Result<(), Fault> {
+        if self.store.profiles.lock().len() == 0 {
+            return Ok(());
+        }
+        let all = self.store.profiles.lock().all();
+        let mut batch = Batch::new(self.store, disk);
+        for (key, value) in &all {
+            match value {
+                Some(value) => batch.batch.insert(&disk.profiles, key.as_slice(), &**value),
+                None => batch.batch.remove(&disk.profiles, key.as_slice()),
+            }
+            batch.commit_full()?;
+        }
+        batch.commit()?;
+        self.unsynced = true;
+        self.store.profiles.lock().written(&all);
+        Ok(())
+    }
+
+    /// Makes the database what the cache is: for when notes of changes were dropped.
+    fn checkpoint(&mut self, disk: &Disk) -> Result<(), Fault> {
+        let began = Instant::now();
+        let now = Timestamp::now();
+        let mut batch = Batch::new(self.store, disk);
+        let mut done = Ok(());
+        self.cache.each_record(|record| {
+            if done.is_ok() {
+                done = batch.put(record.kind(), record.id(), Some(record), now);
+            }
+        });
+        done?;
+        batch.commit()?;
+        let kinds: Vec<(u16, EntityKind)> = {
+            let names = self.store.names.lock();
+            let kind = |name: &str| self.store.vocabulary.find_kind(name);
+            names.kinds().filter_map(|(number, name)| Some((number, kind(name)?))).collect()
+        };
+        let mut batch = Batch::new(self.store, disk);
+        for (number, kind) in kinds {
+            if !self.store.is_loaded(number) {
+                continue;
+            }
+            for entry in disk.entities.prefix(number.to_be_bytes()) {
+                let key = entry.key()?;
+                let known =
+                    codec::id_of(&key).is_some_and(|id| self.cache.read(kind, id).is_some());
+                if !known {
+                    batch.batch.remove(&disk.entities, key);
+                    batch.commit_full()?;
+                }
+            }
+        }
+        batch.commit()?;
+        self.unsynced = true;
+        self.store.counts.checkpoints.fetch_add(1, Relaxed);
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.store.counts.checkpoint_micros.fetch_add(micros, Relaxed);
+        Ok(())
+    }
+
+    /// A database that failed once takes no more: it is closed, and opened anew later.
+    fn fail(&mut self, why: &Fault) {
+        self.store.counts.failures.fetch_add(1, Relaxed);
+        let first = self.store.error.lock().replace(why.to_string().into()).is_none();
+        if first {
+            let folder = self.store.folder.display();
+            tracing::error!(%folder, %why, "the store fails; decisions go on, and it is tried again");
+        }
+        self.store.durable.failed();
+        self.checkpoint_due = true;
+        self.changes.clear();
+        *self.store.disk.write() = None;
+    }
+
+    fn reopen(&mut self) -> Result<(), Fault> {
+        let (disk, _) =
+            Disk::open(&self.store.folder).map_err(|why| Fault::Damaged(why.to_string()))?;
+        self.store.names.lock().all_fresh();
+        *self.store.disk.write() = Some(disk);
+        // All of it, since of what was not synced some may be lost.
+        self.checkpoint_due = true;
+        let disk = self.store.disk.read();
+        let Some(open) = &*disk else { return Ok(()) };
+        if let Some(taken) = self.cache.take_changes(&mut self.changes) {
+            self.upto = taken.upto;
+        }
+        self.changes.clear();
+        self.load()?;
+        self.checkpoint(open)?;
+        self.checkpoint_due = false;
+        open.database.persist(PersistMode::SyncData)?;
+        self.written = self.upto;
+        self.store.durable.reached(self.written);
+        *self.store.error.lock() = None;
+        tracing::info!(folder = %self.store.folder.display(), "the store works again");
+        Ok(())
+    }
+}
+
+/// Entries that are committed together.
+struct Batch<'b> {
+    store: &'b Store,
+    disk: &'b Disk,
+    batch: WriteBatch,
+}
+
+impl<'b> Batch<'b> {
+    fn new(store: &'b Store, disk: &'b Disk) -> Self {
+        Batch { store, disk, batch: empty(disk) }
+    }
+
+    /// Writes an entity as it is now, or removes it.
+    fn put(
+        &mut self,
+        kind: EntityKind,
+        id: &str,
+        record: Option<Record<'_>>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let vocabulary = &self.store.vocabulary;
+        let mut names = self.store.names.lock();
+        let Some(number) = names.kind(kind, vocabulary) else { return Ok(()) };
+        let key = codec::key(number, id);
+        match record {
+            Some(record) => {
+                if let Some(value) = codec::encode(record, now, &mut names, vocabulary) {
+                    self.batch.insert(&self.disk.entities, key, value);
+                }
+            }
+            None => self.batch.remove(&self.disk.entities, key),
+        }
+        drop(names);
+        self.commit_full()
+    }
+
+    fn forget_profile(&self, kind: EntityKind, id: &str) {
+        if let Some(number) = self.store.names.lock().kind(kind, &self.store.vocabulary) {
+            self.store.profiles.lock().remove(codec::key(number, id));
+        }
+    }
+
+    fn commit_full(&mut self) -> Result<(), Fault> {
+        if self.batch.len() < BATCH {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.batch, empty(self.disk));
+        self.write(full)
+    }
+
+    fn commit(self) -> Result<(), Fault> {
+        let Batch { store, disk, batch } = self;
+        Batch { store, disk, batch: empty(disk) }.write(batch)
+    }
+
+    /// Names go before what uses them, in the same batch.
+    fn write(&self, mut batch: WriteBatch) -> Result<(), Fault> {
+        let fresh = {
+            let names = self.store.names.lock();
+            for (key, value) in names.fresh() {
+                batch.insert(&self.disk.names, key.as_slice(), value.as_slice());
+            }
+            names.fresh().len()
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.commit()?;
+        self.store.names.lock().written(fresh);
+        self.store.counts.batches.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
+/// The least that is ever asked for: what the system has survives this process.
+fn empty(disk: &Disk) -> WriteBatch {
+    disk.database.batch().durability(Some(PersistMode::Buffer))
+}

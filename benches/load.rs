@@ -70,9 +70,9 @@ async fn load(address: &str, users: usize) -> Result<(), Box<dyn std::error::Err
     let batches = (0..users.div_ceil(BATCH)).map(move |batch| {
         let from = batch * BATCH;
         let reports = (from..(from + BATCH).min(users)).map(user).collect();
-        ReportRequest { reports, sequence: batch as u64 }
+        ReportRequest { reports, sequence: batch as u64, durable: false }
     });
-    let last = ReportRequest { reports: others(), sequence: u64::MAX };
+    let last = ReportRequest { reports: others(), sequence: u64::MAX, durable: false };
     let stream = tokio_stream::iter(batches.chain([last]));
     let mut answers = client.report_stream(stream).await?.into_inner();
     let (mut accepted, mut rejected) = (0, 0);

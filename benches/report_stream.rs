@@ -97,7 +97,7 @@ fn message(number: usize) -> ReportRequest {
         });
         Report { entity: Some(entity), signals: signals.collect(), observed_at: None }
     });
-    ReportRequest { reports: reports.collect(), sequence: 0 }
+    ReportRequest { reports: reports.collect(), ..ReportRequest::default() }
 }
 
 fn decode_alone(messages: &[ReportRequest]) {

@@ -24,11 +24,12 @@ use crate::api::jwt::Jwt;
 use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
-use crate::config::{Config, Listener};
+use crate::config::{Config, DataConfig, Listener};
 use crate::learn::{self, Bounds, Learner};
-use crate::model::{Timestamp, Vocabulary};
+use crate::model::{Plan, Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Limits, Observations, Secrets};
+use crate::store::{LoadError, OpenError, Shelf, Store};
 use crate::telemetry::DecisionMetrics;
 
 use entrance::Entrance;
@@ -46,6 +47,10 @@ pub enum StartError {
     Randomness(String),
     #[error("the descriptors for reflection can't be read: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    #[error("`data`: {0}")]
+    Store(#[from] OpenError),
+    #[error("`data`: {0}")]
+    Kept(#[from] LoadError),
     #[error("threads or sockets can't be had: {0}")]
     System(#[from] io::Error),
 }
@@ -103,13 +108,19 @@ impl App {
         let identity = Identity::new(&config.identity, &vocabulary)
             .map_err(wrong("identity"))?
             .verifying(jwt.clone());
-        let secrets = Secrets::random().map_err(|why| StartError::Randomness(why.to_string()))?;
+        let mut secrets =
+            Secrets::random().map_err(|why| StartError::Randomness(why.to_string()))?;
+        let store = open_store(config, &vocabulary)?;
+        if let Some(store) = &store {
+            secrets = secrets.with_value_key(store.value_key());
+        }
         let limits = Limits {
             max_entities: config.signals.max_entities,
             max_bytes: config.signals.max_bytes,
             ..Limits::default()
         };
-        let cache = Arc::new(Cache::new(limits, secrets));
+        let cache = Cache::new(limits, secrets);
+        let cache = Arc::new(if store.is_some() { cache.journaled() } else { cache });
         let observations = Arc::new(Observations::new(config.signals.observation_queue));
         let pdp = Pdp::new(
             Arc::clone(&cache),
@@ -118,6 +129,7 @@ impl App {
             Arc::clone(&observations),
             &config.default_policy,
         );
+        let pdp = pdp.kept(store.as_ref().map(|store| store.durable()));
         let pdp = Arc::new(pdp.traced(Arc::new(traces(&config.telemetry))));
         let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
 
@@ -159,6 +171,7 @@ impl App {
             files: files.clone(),
             load: Arc::clone(&load),
             export: Arc::default(),
+            store: store.clone(),
         };
         let export = outside.exporter(&config.telemetry).map_err(wrong("telemetry.otlp"))?;
         let http = {
@@ -167,12 +180,16 @@ impl App {
             HttpServer::start_guarded(http, router, access.callers())?
         };
 
-        let gate = Gate::new(&config.readiness, &pdp, &publisher, &readiness);
+        let gate = Gate::new(&config.readiness, &pdp, &publisher, &readiness, store.as_ref());
         publisher.load();
+        gate.load()?;
         gate.look();
         let (watching, published) = (Arc::clone(&publisher), gate.clone());
         let bounds = Bounds { max_profiles: config.signals.max_entities, ..Bounds::default() };
-        let learner = Learner::new(Arc::clone(&cache), bounds, fastrand::u64(..));
+        let mut learner = Learner::new(Arc::clone(&cache), bounds, fastrand::u64(..));
+        if let Some(store) = &store {
+            learner.keep_on(Box::new(Shelf(Arc::clone(store))));
+        }
         let (learning, taught) = (Arc::clone(&pdp), Arc::clone(&observations));
         let tell = Arc::clone(&outside.learned);
         let sweeping = Arc::clone(&pdp);
@@ -181,14 +198,12 @@ impl App {
                 watching.watch(stop, || published.look());
             })?,
             Cold::start("plimsoll-learn", move |stop| {
-                let plan =
-                    || learning.published().as_ref().map(|now| Arc::clone(&now.snapshot.plan));
                 let told = |learned| {
                     if **tell.load() != learned {
                         tell.store(Arc::new(learned));
                     }
                 };
-                learn::run(learner, &taught, plan, told, stop);
+                learn::run(learner, &taught, || plan_of(&learning), told, stop);
             })?,
             Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
             Cold::start("plimsoll-files", move |stop| {
@@ -198,6 +213,13 @@ impl App {
         ];
         if let Some(export) = export {
             cold.push(Cold::start("plimsoll-otlp", export)?);
+        }
+        if let Some(store) = store {
+            let keeping = Arc::clone(&pdp);
+            // Stopped last: it writes what the others leave.
+            cold.push(Cold::start("plimsoll-store", move |stop| {
+                store.run(&keeping.cache, || plan_of(&keeping), stop);
+            })?);
         }
         let drain = Duration::from_secs_f64(config.server.drain_seconds);
         Ok(App { pdp, publisher, readiness, grpc, http, runtime, drain, cold })
@@ -237,6 +259,23 @@ impl App {
             }
         }
     }
+}
+
+fn open_store(
+    config: &Config,
+    vocabulary: &Arc<Vocabulary>,
+) -> Result<Option<Arc<Store>>, OpenError> {
+    match &config.data {
+        DataConfig::Memory => Ok(None),
+        DataConfig::Folder(folder) => {
+            Store::open(folder, Arc::clone(vocabulary)).map(|store| Some(Arc::new(store)))
+        }
+    }
+}
+
+/// What is learned under the revision that decides.
+fn plan_of(pdp: &Pdp) -> Option<Arc<Plan>> {
+    pdp.published().as_ref().map(|now| Arc::clone(&now.snapshot.plan))
 }
 
 /// Those who ask for decisions over HTTP.

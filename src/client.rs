@@ -204,7 +204,8 @@ impl Client {
             signals: signals.map(|(name, value)| (name.to_owned(), json::to_wire(value))).collect(),
             observed_at: None,
         };
-        let request = self.request(ReportRequest { reports: vec![report], sequence: 0 });
+        let request =
+            self.request(ReportRequest { reports: vec![report], ..ReportRequest::default() });
         let answer = self.signals.clone().report(request).await;
         answer.map(tonic::Response::into_inner).map_err(ClientError::from)
     }

@@ -1,5 +1,6 @@
 //! The configuration: one YAML file, every key settable by environment.
 
+mod data;
 mod server;
 mod tokens;
 
@@ -10,6 +11,7 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Yaml};
 use serde::{Deserialize, Serialize};
 
+pub use data::DataConfig;
 pub use server::ServerConfig;
 pub use tokens::{CallerJwtConfig, CallerRule, ClaimValue, JwtAlgorithm, JwtConfig, TokenTrust};
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub auth: Option<AuthConfig>,
     /// The policy folder; may come into being later.
     pub policies: PathBuf,
+    /// Where signals and what was learned are kept: a folder of its own, or `memory`.
+    pub data: DataConfig,
     /// The policy that a request meets which names none.
     pub default_policy: String,
     pub identity: IdentityConfig,
@@ -304,6 +308,7 @@ impl Default for Config {
             tls: None,
             auth: None,
             policies: PathBuf::from("policies"),
+            data: DataConfig::default(),
             default_policy: "session".to_owned(),
             identity: IdentityConfig::default(),
             jwt: None,
@@ -402,6 +407,9 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let wrong = |key, why: &str| Err(ConfigError::Value { key, why: why.to_owned() });
+        if matches!(&self.data, DataConfig::Folder(path) if path.as_os_str().is_empty()) {
+            return wrong("data", "is a folder, or `memory` to keep nothing");
+        }
         if self.signals.max_entities == 0 || self.signals.max_bytes == 0 {
             return wrong("signals", "`max_entities` and `max_bytes` must be above zero");
         }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll::api::pdp::Pdp;
 use plimsoll::app::App;
-use plimsoll::config::Config;
+use plimsoll::config::{Config, DataConfig};
 use plimsoll::model::Vocabulary;
 use plimsoll::policy::publisher::Publisher;
 use plimsoll::policy::source::SourceSet;
@@ -58,7 +58,8 @@ impl Served {
         let folder = TempDir::new().unwrap();
         let policies = folder.path().join("policies");
         fill(&policies);
-        let mut config = Config { policies: policies.clone(), ..Config::default() };
+        let mut config =
+            Config { policies: policies.clone(), data: DataConfig::Memory, ..Config::default() };
         config.listen.grpc = "127.0.0.1:0".to_owned();
         config.listen.http = "127.0.0.1:0".to_owned();
         config.server.workers = 1;

@@ -717,6 +717,11 @@ pub struct ReportRequest {
     /// Comes back with the acknowledgement.
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
+    /// Answer when what is accepted is on disk, not only in the cache. Without a store
+    /// (`data: memory`) FAILED_PRECONDITION, and nothing is taken; UNAVAILABLE where the
+    /// store fails: then send it again.
+    #[prost(bool, tag = "3")]
+    pub durable: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReportResponse {
@@ -736,6 +741,9 @@ pub struct ReportResponse {
     /// How many more were rejected or ignored than the 10,000 that are listed.
     #[prost(uint64, tag = "6")]
     pub unlisted: u64,
+    /// What was accepted is on disk, and outlives this process whatever becomes of it.
+    #[prost(bool, tag = "7")]
+    pub durable: bool,
 }
 /// A signal, or a whole report, that was refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -952,7 +960,8 @@ pub mod signal_service_client {
                 .insert(GrpcMethod::new("plimsoll.v1.SignalService", "Get"));
             self.inner.unary(req, path, codec).await
         }
-        /// Forgets an entity.
+        /// Forgets an entity: its signals, and all that was learned of it. Where there is a
+        /// store, the answer comes when that is on disk.
         pub async fn forget(
             &mut self,
             request: impl tonic::IntoRequest<super::ForgetRequest>,
@@ -1014,7 +1023,8 @@ pub mod signal_service_server {
             &self,
             request: tonic::Request<super::GetRequest>,
         ) -> std::result::Result<tonic::Response<super::GetResponse>, tonic::Status>;
-        /// Forgets an entity.
+        /// Forgets an entity: its signals, and all that was learned of it. Where there is a
+        /// store, the answer comes when that is on disk.
         async fn forget(
             &self,
             request: tonic::Request<super::ForgetRequest>,

@@ -20,7 +20,9 @@ use crate::engine::{
     Evaluation, Expr, Outcome, Policy, PolicyId, Scope, Snapshot, Trace, evaluate,
 };
 use crate::model::{Request, Value, View, Vocabulary};
-use crate::signals::{Cache, Feeds, Kinds, Observations, Sources, kinds_of, look_up};
+use crate::signals::{
+    Cache, Durable, Feeds, Kinds, NotDurable, Observations, Sources, kinds_of, look_up,
+};
 use crate::telemetry::{DecisionMetrics, PolicyMetrics, Span, Traces};
 
 /// One revision, with everything that decisions under it need: published as a whole.
@@ -142,6 +144,8 @@ pub struct Pdp {
     default_policy: Arc<str>,
     published: ArcSwapOption<Published>,
     pub observations: Arc<Observations>,
+    /// How far a store has come, where there is one.
+    durable: Option<Arc<Durable>>,
 }
 
 impl Pdp {
@@ -160,6 +164,7 @@ impl Pdp {
             default_policy: default_policy.into(),
             published: ArcSwapOption::empty(),
             observations,
+            durable: None,
         }
     }
 
@@ -167,6 +172,20 @@ impl Pdp {
     #[must_use]
     pub fn traced(self, traces: Arc<Traces>) -> Self {
         Pdp { traces, ..self }
+    }
+
+    /// Has a store that keeps what the cache holds.
+    #[must_use]
+    pub fn kept(self, durable: Option<Arc<Durable>>) -> Self {
+        Pdp { durable, ..self }
+    }
+
+    /// Where to wait for the store.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn durable(&self) -> Result<&Durable, NotDurable> {
+        self.durable.as_deref().ok_or(NotDurable::NoStore)
     }
 
     /// The policy that a request meets which names none.

@@ -23,7 +23,7 @@ use crate::proto::{
     Entity, ForgetRequest, ForgetResponse, GetRequest, GetResponse, ReportRequest, ReportResponse,
     SignalState,
 };
-use crate::signals::MAX_ID;
+use crate::signals::{MAX_ID, Marks, NotDurable};
 use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
 
@@ -44,6 +44,9 @@ impl Signals {
         mut span: Option<Span<'_>>,
     ) -> Result<ReportResponse, Status> {
         let published = Guard::into_inner(self.pdp.published()).ok_or_else(no_policy)?;
+        if request.durable {
+            self.pdp.durable().map_err(not_durable)?;
+        }
         let mut intake = Intake::new(&published.snapshot.catalog, &self.pdp, Timestamp::now());
         for report in &request.reports {
             let taken = guarded(|| match wire::report(report) {
@@ -58,7 +61,7 @@ impl Signals {
                 tokio::task::yield_now().await;
             }
         }
-        let receipt = intake.finish();
+        let receipt = intake.finish(&self.pdp, request.durable).await.map_err(not_durable)?;
         receipt.tell(span.as_mut());
         Ok(wire::response(receipt, request.sequence))
     }
@@ -149,8 +152,16 @@ impl SignalService for Signals {
             let (r#type, id) = (cut(&asked.r#type), cut(&asked.id));
             note(&Entity { r#type, id }, "malformed");
         })?;
-        let found = self.pdp.cache.forget(kind, &entity.id);
+        let (found, written) = self.pdp.cache.forget_for_good(kind, &entity.id);
+        self.pdp.observations.push_forgotten(kind, &entity.id, Timestamp::now());
         note(&entity, if found { "forgotten" } else { "nothing_known" });
+        if let (Ok(store), Some(written)) = (self.pdp.durable(), written) {
+            let mut marks = Marks::default();
+            marks.include(written);
+            store.wait(&marks).await.map_err(|_| {
+                Status::unavailable("forgotten here, but not on disk, since the store fails")
+            })?;
+        }
         Ok(Response::new(ForgetResponse { found }))
     }
 }
@@ -181,6 +192,13 @@ impl Reports {
             Ok(None) => None,
             Err(status) => Some(Err(status)),
         }
+    }
+}
+
+fn not_durable(why: NotDurable) -> Status {
+    match why {
+        NotDurable::NoStore => Status::failed_precondition(why.to_string()),
+        NotDurable::Failing => Status::unavailable(why.to_string()),
     }
 }
 

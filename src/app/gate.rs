@@ -8,6 +8,7 @@ use crate::config::ReadinessConfig;
 use crate::model::suggest;
 use crate::policy::publisher::Publisher;
 use crate::signals::{FeedSpec, FeedState};
+use crate::store::{LoadError, Store};
 
 /// Waits for the first policy, and for the lists and signals that are configured.
 /// Once it was open it stays so: what fails later is told, and decided without.
@@ -17,6 +18,7 @@ pub(super) struct Gate {
     pdp: Arc<Pdp>,
     publisher: Arc<Publisher>,
     readiness: Readiness,
+    store: Option<Arc<Store>>,
 }
 
 impl Gate {
@@ -25,21 +27,33 @@ impl Gate {
         pdp: &Arc<Pdp>,
         publisher: &Arc<Publisher>,
         readiness: &Readiness,
+        store: Option<&Arc<Store>>,
     ) -> Self {
         Gate {
             config: Arc::new(config.clone()),
             pdp: Arc::clone(pdp),
             publisher: Arc::clone(publisher),
             readiness: readiness.clone(),
+            store: store.cloned(),
         }
+    }
+
+    /// Puts into the cache what is kept of the kinds that the catalog knows.
+    pub(super) fn load(&self) -> Result<(), LoadError> {
+        let (Some(store), Some(published)) = (&self.store, &*self.pdp.published()) else {
+            return Ok(());
+        };
+        store.load(&self.pdp.cache, &published.snapshot.plan)
     }
 
     /// Looks whether everything is there now.
     pub(super) fn look(&self) {
+        let unloaded = self.load().err();
         if self.readiness.stage() != Stage::Starting {
             return;
         }
-        let waits = self.waits();
+        let mut waits = self.waits();
+        waits.extend(unloaded.map(|why| why.to_string()));
         if waits.is_empty() {
             self.readiness.set(Stage::Ready);
             tracing::info!("ready");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use arc_swap::ArcSwap;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use super::entrance::Files;
 use crate::api::health::Readiness;
@@ -16,7 +16,8 @@ use crate::learn::Learned;
 use crate::model::Timestamp;
 use crate::policy::publisher::{Publisher, feed_name};
 use crate::signals::Observations;
-use crate::telemetry::{ExportState, Gauges, Loaded, Metrics, Traces};
+use crate::store::Store;
+use crate::telemetry::{ExportState, Gauges, Loaded, Metrics, StoreGauges, Traces};
 
 /// The rooms that have something to tell.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ pub(super) struct Outside {
     pub(super) files: Files,
     pub(super) load: Arc<Load>,
     pub(super) export: Arc<ExportState>,
+    pub(super) store: Option<Arc<Store>>,
 }
 
 /// What a cold thread does until it is stopped.
@@ -100,6 +102,7 @@ impl Outside {
             status.insert("entities".to_owned(), json!(stats.entities));
             status.insert("signal_cache_bytes".to_owned(), json!(stats.bytes));
             self.files.tell(status);
+            self.tell_store(status);
             if let Some(error) = self.export.error() {
                 if let Some(Json::Array(degraded)) = status.get_mut("degraded") {
                     degraded.push("telemetry.otlp".into());
@@ -108,6 +111,37 @@ impl Outside {
             }
         }
         status
+    }
+
+    fn tell_store(&self, status: &mut Map<String, Json>) {
+        let Some(store) = &self.store else { return };
+        let state = store.state(&self.pdp.cache);
+        if state.error.is_some()
+            && let Some(Json::Array(degraded)) = status.get_mut("degraded")
+        {
+            degraded.push("store".into());
+        }
+        let told = json!({
+            "loaded": state.loaded,
+            "no_room_for": state.refused,
+            "waiting": state.waiting,
+            "error": state.error.as_deref(),
+        });
+        status.insert("store".to_owned(), told);
+    }
+
+    fn store_gauges(&self) -> StoreGauges {
+        let Some(store) = &self.store else { return StoreGauges::default() };
+        let state = store.state(&self.pdp.cache);
+        StoreGauges {
+            waiting: state.waiting,
+            batches: state.batches,
+            failures: state.failures,
+            failing: state.error.is_some(),
+            checkpoints: state.checkpoints,
+            checkpoint_seconds: state.checkpoint_seconds,
+            loaded: state.loaded,
+        }
     }
 
     /// What a scrape asks of the rooms.
@@ -155,6 +189,7 @@ impl Outside {
             spans_waiting: self.pdp.traces.waiting() as u64,
             spans_dropped: self.pdp.traces.dropped(),
             exports: self.export.counts(),
+            store: self.store_gauges(),
         }
     }
 }

@@ -16,7 +16,7 @@ use self::play::Player;
 use super::serve::stopped;
 use super::style::{self, say};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, DataConfig};
 
 /// The policies of this repository, so that the command works from anywhere.
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
@@ -58,6 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn start(folder: &TempDir) -> anyhow::Result<App> {
     let mut config = Config::default();
     folder.path().clone_into(&mut config.policies);
+    config.data = DataConfig::Memory;
     "127.0.0.1:0".clone_into(&mut config.listen.grpc);
     "127.0.0.1:0".clone_into(&mut config.listen.http);
     config.server.drain_seconds = 2.0;

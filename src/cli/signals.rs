@@ -84,7 +84,7 @@ fn set(args: &Set) -> anyhow::Result<ExitCode> {
     };
     let response = block_on(async {
         let mut client = SignalServiceClient::new(connect(&args.of.server.reach()?).await?);
-        let request = ReportRequest { reports: vec![report], sequence: 0 };
+        let request = ReportRequest { reports: vec![report], ..ReportRequest::default() };
         let reported = client.report(request).await.map_err(|status| refused(&status))?;
         Ok(reported.into_inner())
     })?;

@@ -41,6 +41,19 @@ pub struct Gauges {
     /// As their queue was full.
     pub spans_dropped: u64,
     pub exports: ExportCounts,
+    pub store: StoreGauges,
+}
+
+/// What a store says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreGauges {
+    pub waiting: u64,
+    pub batches: u64,
+    pub failures: u64,
+    pub failing: bool,
+    pub checkpoints: u64,
+    pub checkpoint_seconds: f64,
+    pub loaded: u64,
 }
 
 /// Something that is read from files again and again.
@@ -91,6 +104,7 @@ impl Gauges {
             number(names::SPANS_WAITING, self.spans_waiting),
             self.exports.family(),
         ]);
+        all.extend(self.store.families());
         all
     }
 
@@ -123,6 +137,21 @@ impl Gauges {
             each(names::LIST_FAILING, "list", &self.lists, |list| Some(failing(list))),
             each(names::FILE_AGE, "file", &self.files, |file| file.at.map(|at| age(at, now))),
             each(names::FILE_FAILING, "file", &self.files, |file| Some(failing(file))),
+        ]
+    }
+}
+
+impl StoreGauges {
+    fn families(&self) -> [Family; 7] {
+        let number = |name, value: u64| single(name, Value::Count(value));
+        [
+            number(names::STORE_WAITING, self.waiting),
+            number(names::STORE_BATCHES, self.batches),
+            number(names::STORE_FAILURES, self.failures),
+            number(names::STORE_FAILING, u64::from(self.failing)),
+            number(names::STORE_CHECKPOINTS, self.checkpoints),
+            single(names::STORE_CHECKPOINT_SECONDS, Value::Number(self.checkpoint_seconds)),
+            number(names::STORE_LOADED, self.loaded),
         ]
     }
 }

@@ -130,6 +130,25 @@ pub(super) const SUMMARIES_REFUSED: Name = counter(
     "Learned summaries that a record had no room for: the policies want too much learned",
 );
 
+// The store.
+
+pub(super) const STORE_WAITING: Name =
+    gauge("plimsoll_store_waiting", "Changes and profiles that wait to be written");
+pub(super) const STORE_BATCHES: Name =
+    counter("plimsoll_store_batches", "Batches that the store has written");
+pub(super) const STORE_FAILURES: Name =
+    counter("plimsoll_store_failures", "Times that the store failed to write, or to open again");
+pub(super) const STORE_FAILING: Name =
+    gauge("plimsoll_store_failing", "1 where the store fails and nothing is kept");
+pub(super) const STORE_CHECKPOINTS: Name = counter(
+    "plimsoll_store_checkpoints",
+    "Comparisons of all that is known with the store: too much had changed at once, or it had failed",
+);
+pub(super) const STORE_CHECKPOINT_SECONDS: Name =
+    counter("plimsoll_store_checkpoint_seconds", "Time that these took");
+pub(super) const STORE_LOADED: Name =
+    gauge("plimsoll_store_loaded_entities", "Entities that were loaded from the store");
+
 // Telemetry itself.
 
 pub(super) const SPANS_DROPPED: Name =

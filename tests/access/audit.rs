@@ -94,8 +94,11 @@ fn each_administrative_act_is_noted_with_who_what_and_how_it_ended() {
         signals: [("alarms".to_owned(), number(1.0))].into(),
         observed_at: None,
     };
-    let mut request =
-        Request::new(plimsoll::proto::ReportRequest { reports: vec![report], sequence: 0 });
+    let mut request = Request::new(plimsoll::proto::ReportRequest {
+        reports: vec![report],
+        sequence: 0,
+        durable: false,
+    });
     request.metadata_mut().insert("x-plimsoll-token", "secret".parse().unwrap());
     house.runtime.block_on(client.report(request)).unwrap();
     let from = house.plimsoll.process.logged();

@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use plimsoll::api::transport::Listen;
 use plimsoll::app::App;
-use plimsoll::config::{AuthConfig, CallerConfig, Config, Permission};
+use plimsoll::config::{AuthConfig, CallerConfig, Config, DataConfig, Permission};
 use plimsoll::proto::signal_service_client::SignalServiceClient;
 use plimsoll::proto::{Entity, ForgetRequest, ReportRequest};
 use tonic::transport::Channel;
@@ -16,7 +16,7 @@ use super::support::{Authority, Files, channel};
 
 pub fn config() -> Config {
     let policies = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("policies");
-    let mut config = Config { policies, ..Config::default() };
+    let mut config = Config { policies, data: DataConfig::Memory, ..Config::default() };
     config.listen.grpc = "127.0.0.1:0".to_owned();
     config.listen.http = "127.0.0.1:0".to_owned();
     config.server.workers = 1;

@@ -41,6 +41,7 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("learn", &["signals", "model"]),
+    ("store", &["learn", "signals", "model"]),
     (
         "replay",
         &[
@@ -66,7 +67,7 @@ const RULES: &[(&str, &[&str])] = &[
 ];
 
 const HOT: &[&str] = &["model", "api", "signals", "engine"];
-const COLD: &[&str] = &["policy", "learn", "replay", "client", "app", "cli"];
+const COLD: &[&str] = &["policy", "learn", "store", "replay", "client", "app", "cli"];
 
 /// The rooms that nothing of the outside world may enter.
 const PURE: &[&str] = &["model", "engine"];

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use plimsoll::api::transport::Listen;
 use plimsoll::app::App;
-use plimsoll::config::Config;
+use plimsoll::config::{Config, DataConfig};
 use serde_json::{Value, json};
 use support::client::{Request, Response, send};
 
@@ -32,7 +32,7 @@ impl House {
     }
 
     fn serving(policies: PathBuf, public_url: Option<&str>) -> Self {
-        let mut config = Config { policies, ..Config::default() };
+        let mut config = Config { policies, data: DataConfig::Memory, ..Config::default() };
         config.listen.grpc = "127.0.0.1:0".to_owned();
         config.listen.http = "127.0.0.1:0".to_owned();
         config.listen.public_url = public_url.map(str::to_owned);

@@ -34,6 +34,7 @@ impl Server {
 
     fn run(command: &mut std::process::Command) -> Self {
         let mut process = command
+            .env("PLIMSOLL_DATA", "memory")
             .env("PLIMSOLL_LISTEN__GRPC", "127.0.0.1:0")
             .env("PLIMSOLL_LISTEN__HTTP", "127.0.0.1:0")
             .env("PLIMSOLL_DEFAULT_POLICY", "door")

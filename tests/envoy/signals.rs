@@ -21,6 +21,7 @@ fn a_report_over_grpc_changes_the_next_decision() {
             observed_at: None,
         }],
         sequence: 7,
+        durable: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = format!("http://{}", house.plimsoll.grpc);

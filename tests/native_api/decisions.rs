@@ -40,7 +40,7 @@ async fn known(house: &House) {
             )],
         ),
     ];
-    let request = ReportRequest { reports, sequence: 0 };
+    let request = ReportRequest { reports, ..ReportRequest::default() };
     let answer = house.signals().await.report(request).await.unwrap().into_inner();
     assert_eq!(answer.accepted, 3);
 }
@@ -132,7 +132,7 @@ async fn an_address_is_known_however_it_is_written() {
     let house = House::open();
     known(&house).await;
     let reports = vec![report("address", "::FFFF:203.0.113.9", [("reports", number(9.0))])];
-    let request = ReportRequest { reports, sequence: 0 };
+    let request = ReportRequest { reports, ..ReportRequest::default() };
     house.signals().await.report(request).await.unwrap();
     let answer = evaluate(&house, ask("read")).await;
     assert_eq!((answer.score, &*answer.level), (20.0, "low"));

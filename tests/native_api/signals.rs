@@ -37,7 +37,7 @@ fn at(seconds: i64) -> Option<Timestamp> {
 }
 
 async fn send(house: &House, reports: Vec<Report>) -> ReportResponse {
-    let request = ReportRequest { reports, sequence: 7 };
+    let request = ReportRequest { reports, sequence: 7, durable: false };
     house.signals().await.report(request).await.unwrap().into_inner()
 }
 
@@ -151,7 +151,7 @@ async fn each_message_of_a_stream_is_acknowledged() {
         let reports = (0..600)
             .map(|n| report("user", &format!("u{n}"), [("auth_count", number(sequence as f64))]))
             .collect();
-        sender.send(ReportRequest { reports, sequence }).await.unwrap();
+        sender.send(ReportRequest { reports, sequence, durable: false }).await.unwrap();
         let answer = answers.message().await.unwrap().unwrap();
         assert_eq!((answer.sequence, answer.accepted), (sequence, 600));
     }
@@ -168,7 +168,7 @@ async fn a_stream_ends_when_the_server_drains() {
     let mut client = house.signals().await;
     let stream = ReceiverStream::new(messages);
     let mut answers = client.report_stream(stream).await.unwrap().into_inner();
-    sender.send(ReportRequest { reports: Vec::new(), sequence: 1 }).await.unwrap();
+    sender.send(ReportRequest { sequence: 1, ..ReportRequest::default() }).await.unwrap();
     assert_eq!(answers.message().await.unwrap().unwrap().sequence, 1);
     let began = std::time::Instant::now();
     assert_eq!(house.drain().await, 0);
@@ -180,7 +180,8 @@ async fn a_stream_ends_when_the_server_drains() {
 async fn without_a_policy_no_signal_is_known() {
     let house = House::empty();
     let mut client = house.signals().await;
-    let request = ReportRequest { reports: vec![report("user", "u", [])], sequence: 0 };
+    let request =
+        ReportRequest { reports: vec![report("user", "u", [])], ..ReportRequest::default() };
     assert_eq!(client.report(request).await.unwrap_err().code(), Code::Unavailable);
     let status = client.get(GetRequest { entity: entity("user", "u") }).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);

@@ -6,7 +6,7 @@ use plimsoll::config::Config;
 fn start(otlp: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plimsoll.yaml");
-    let listen = "listen: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}";
+    let listen = "data: memory\nlisten: {grpc: '127.0.0.1:0', http: '127.0.0.1:0'}";
     std::fs::write(&file, format!("{listen}\ntelemetry: {{otlp: {otlp}}}\n")).unwrap();
     match Config::load(Some(&file)) {
         Err(why) => why.to_string(),

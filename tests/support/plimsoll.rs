@@ -48,6 +48,7 @@ impl Plimsoll {
         let mut config = json!({
             "listen": {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0"},
             "policies": "FOLDER/policies",
+            "data": "memory",
             "ext_authz": {"headers": [
                 "decision", "score", "level", "confidence", "id", "policy", "revision", "factors", "limits",
             ]},

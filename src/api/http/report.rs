@@ -4,31 +4,50 @@ mod json;
 
 use arc_swap::Guard;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
 
 use super::body::{is_json, read};
 use super::{HttpParts, Problem};
 use crate::api::signals::intake::{Intake, Receipt};
 use crate::model::Timestamp;
+use crate::signals::NotDurable;
 use crate::telemetry::Operation;
 
 /// A larger body is refused (bytes).
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
+/// What may stand behind the `?`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    /// Answer when it is on disk.
+    #[serde(default)]
+    durable: bool,
+}
+
 pub(super) async fn report(
     State(parts): State<HttpParts>,
+    asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Json<Receipt>, Problem> {
+    let Query(asked) =
+        asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
     is_json(request.headers(), StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
     let traces = &parts.pdp.traces;
     let mut span = traces.begin(Operation::HttpReport, || traces.parent(request.headers()));
     let body = read(request, MAX_BODY).await?;
     let batch = json::batch(&body)?;
+    let durable = asked.durable || batch.durable;
+    if durable {
+        parts.pdp.durable().map_err(not_durable)?;
+    }
     let published = Guard::into_inner(parts.pdp.published())
         .ok_or_else(|| Problem::unavailable("no policy is loaded yet"))?;
     let mut intake = Intake::new(&published.snapshot.catalog, &parts.pdp, Timestamp::now());
-    for report in batch {
+    for report in batch.reports {
         match report.into_report() {
             Ok(report) => intake.take(&report),
             Err(why) => intake.refuse(why),
@@ -37,7 +56,14 @@ pub(super) async fn report(
             tokio::task::yield_now().await;
         }
     }
-    let receipt = intake.finish();
+    let receipt = intake.finish(&parts.pdp, durable).await.map_err(not_durable)?;
     receipt.tell(span.as_mut());
     Ok(Json(receipt))
+}
+
+fn not_durable(why: NotDurable) -> Problem {
+    match why {
+        NotDurable::NoStore => Problem::new(StatusCode::CONFLICT, why.to_string()),
+        NotDurable::Failing => Problem::unavailable(why.to_string()),
+    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::pdp::Pdp;
 use crate::model::{Catalog, Timestamp};
-use crate::signals::{Cache, Observations, Report, Verdict, ingest};
+use crate::signals::{Cache, Marks, NotDurable, Observations, Report, Verdict, ingest};
 use crate::telemetry::Span;
 
 /// How many signals are taken in before others have their turn.
@@ -31,6 +31,9 @@ pub struct Receipt {
     /// How many were ignored in all.
     #[serde(skip)]
     pub ignored_count: u64,
+    /// What was accepted is on disk.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub durable: bool,
 }
 
 /// A signal, or a whole report, that was not accepted.
@@ -68,6 +71,7 @@ pub struct Intake<'i> {
     observations: &'i Observations,
     now: Timestamp,
     receipt: Receipt,
+    written: Marks,
     /// The number of the next report.
     report: u32,
     since_yield: usize,
@@ -76,8 +80,8 @@ pub struct Intake<'i> {
 impl<'i> Intake<'i> {
     pub fn new(catalog: &'i Catalog, pdp: &'i Pdp, now: Timestamp) -> Self {
         let (cache, observations) = (&*pdp.cache, &*pdp.observations);
-        let receipt = Receipt::default();
-        Intake { catalog, cache, observations, now, receipt, report: 0, since_yield: 0 }
+        let (receipt, written) = (Receipt::default(), Marks::default());
+        Intake { catalog, cache, observations, now, receipt, written, report: 0, since_yield: 0 }
     }
 
     /// Takes the next report.
@@ -92,6 +96,9 @@ impl<'i> Intake<'i> {
             return self.refuse(why.to_string());
         }
         self.receipt.accepted += outcome.accepted as u64;
+        if let Some(written) = outcome.written {
+            self.written.include(written);
+        }
         for (place, verdict) in outcome.exceptions {
             let name = report.signals.get(place).map(|(name, _)| name.as_ref());
             self.list(name, verdict);
@@ -132,8 +139,15 @@ impl<'i> Intake<'i> {
         due
     }
 
-    pub fn finish(self) -> Receipt {
-        self.receipt
+    /// The receipt; where `durable`, once all is on disk.
+    ///
+    /// # Errors
+    /// When it can't be had on disk.
+    pub async fn finish(self, pdp: &Pdp, durable: bool) -> Result<Receipt, NotDurable> {
+        if durable {
+            pdp.durable()?.wait(&self.written).await?;
+        }
+        Ok(Receipt { durable, ..self.receipt })
     }
 }
 

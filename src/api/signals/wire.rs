@@ -101,5 +101,6 @@ pub(super) fn response(receipt: Receipt, sequence: u64) -> proto::ReportResponse
             })
             .collect(),
         unlisted: receipt.unlisted,
+        durable: receipt.durable,
     }
 }

@@ -86,7 +86,7 @@ impl Player {
                 .collect(),
             observed_at: None,
         });
-        let request = ReportRequest { reports: reports.collect(), sequence: 0 };
+        let request = ReportRequest { reports: reports.collect(), ..ReportRequest::default() };
         let reported = self.signals.clone().report(request).await;
         let reported = reported.map_err(|status| refused(&status))?.into_inner();
         if let Some(rejected) = reported.rejected.first() {

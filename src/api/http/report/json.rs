@@ -14,9 +14,12 @@ use crate::signals::{Report, ReportedValue};
 
 #[derive(DeriveDeserialize)]
 #[serde(deny_unknown_fields)]
-struct Batch<'b> {
+pub(super) struct Batch<'b> {
     #[serde(borrow)]
-    reports: Vec<JsonReport<'b>>,
+    pub(super) reports: Vec<JsonReport<'b>>,
+    /// Answer when it is on disk.
+    #[serde(default)]
+    pub(super) durable: bool,
 }
 
 #[derive(DeriveDeserialize)]
@@ -49,7 +52,7 @@ struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
 struct JsonValue<'b>(ReportedValue<'b>);
 
 /// Reads a body: all of its reports, or what is wrong and where.
-pub(super) fn batch(body: &[u8]) -> Result<Vec<JsonReport<'_>>, Problem> {
+pub(super) fn batch(body: &[u8]) -> Result<Batch<'_>, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let batch: Batch<'_> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let place = error.path().to_string();
@@ -57,7 +60,7 @@ pub(super) fn batch(body: &[u8]) -> Result<Vec<JsonReport<'_>>, Problem> {
         if place == "." || place == "?" { problem } else { problem.at(place) }
     })?;
     reader.end().map_err(|error| malformed(&error))?;
-    Ok(batch.reports)
+    Ok(batch)
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {

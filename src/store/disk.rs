@@ -122,12 +122,12 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// Opens it, or makes it. Gives the key of value hashes that is kept in it.
     pub(super) fn open(folder: &Path) -> Result<(Self, [u8; 16]), OpenError> {
-        prepare(folder)?;
+        let is_new = prepare(folder)?;
         // A damaged file may be met by an assertion rather than an error.
         let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder)))
             .unwrap_or_else(|_| Err(Fault::Damaged("its files contradict each other".to_owned())));
         let disk = opened.map_err(|why| why.of(folder))?;
-        let key = disk.check(folder)?;
+        let key = disk.check(folder, is_new)?;
         Ok((disk, key))
     }
 
@@ -142,13 +142,13 @@ impl Disk {
     }
 
     /// Looks whether this build can read it; writes into a new one what it is.
-    fn check(&self, folder: &Path) -> Result<[u8; 16], OpenError> {
+    fn check(&self, folder: &Path, is_new: bool) -> Result<[u8; 16], OpenError> {
         let fault = |why: fjall::Error| Fault::from(why).of(folder);
         let damaged =
             |why: &str| OpenError::Damaged { folder: folder.to_owned(), why: why.to_owned() };
         let format = self.meta.get(FORMAT_KEY).map_err(fault)?;
         let Some(format) = format else {
-            if !self.names.is_empty().map_err(fault)? || !self.entities.is_empty().map_err(fault)? {
+            if !is_new {
                 return Err(damaged("it doesn't say what format it has"));
             }
             let mut key = [0; 16];
@@ -186,21 +186,27 @@ impl Disk {
     }
 }
 
-/// Makes the folder, for this user only; refuses one that is somebody else's.
-fn prepare(folder: &Path) -> Result<(), OpenError> {
+/// Makes the folder, for this user only; refuses one that is somebody else's. Says
+/// whether it is empty.
+fn prepare(folder: &Path) -> Result<bool, OpenError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let unusable =
         |why: io::Error| OpenError::Unusable { folder: folder.to_owned(), why: why.to_string() };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     // Without this file a database is made anew, whatever else is there.
     let marked = folder.join("version").try_exists().map_err(unusable)?;
-    let mut others = fs::read_dir(folder).map_err(unusable)?;
-    if marked || others.next().is_none() {
-        return Ok(());
+    let keyspaces = folder.join("keyspaces").is_dir();
+    let lost = |file: &str| {
+        let why = format!("`{file}` is not there");
+        Err(OpenError::Damaged { folder: folder.to_owned(), why })
+    };
+    match (marked, keyspaces) {
+        (true, true) => Ok(false),
+        (true, false) => lost("keyspaces"),
+        (false, true) => lost("version"),
+        (false, false) => match fs::read_dir(folder).map_err(unusable)?.next() {
+            None => Ok(true),
+            Some(_) => Err(OpenError::Foreign(folder.to_owned())),
+        },
     }
-    if folder.join("keyspaces").is_dir() {
-        let why = "the file `version` is not there".to_owned();
-        return Err(OpenError::Damaged { folder: folder.to_owned(), why });
-    }
-    Err(OpenError::Foreign(folder.to_owned()))
 }

@@ -11,11 +11,13 @@ use crate::config::{LogFormat, TelemetryConfig};
 pub fn init(config: &TelemetryConfig) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log)
         .map_err(|why| format!("`telemetry.log`: {} is no log filter: {why}", config.log))?;
-    // What administrators do is noted unless the filter says so itself.
-    let filter = match "audit=info".parse() {
-        Ok(audit) if !config.log.contains("audit") => filter.add_directive(audit),
+    // Unless the filter says so itself, what administrators do is noted, and the database
+    // below the store doesn't tell of its own affairs.
+    let unasked = [("audit", "audit=info"), ("fjall", "fjall=off"), ("lsm_tree", "lsm_tree=off")];
+    let filter = unasked.iter().fold(filter, |filter, (name, directive)| match directive.parse() {
+        Ok(directive) if !config.log.contains(name) => filter.add_directive(directive),
         _ => filter,
-    };
+    });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -34,17 +34,30 @@ impl Plimsoll {
     /// Serves a copy of the policies at `from`, a folder below the crate, with
     /// `settings` over those of the tests. `FOLDER` in them is its own folder.
     pub fn serve(from: &str, settings: &Value) -> Self {
-        Self::serve_copy(copied(from), settings)
+        Self::serve_copy(copied(from), settings, &[])
+    }
+
+    /// The same with one policy file of this text.
+    pub fn serve_text(text: &str, settings: &Value) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("policies")).unwrap();
+        fs::write(folder.path().join("policies/policy.yaml"), text).unwrap();
+        Self::serve_copy(folder, settings, &[])
+    }
+
+    /// The same as arguments of another command, which becomes it.
+    pub fn serve_by(through: &[&str], from: &str, settings: &Value) -> Self {
+        Self::serve_copy(copied(from), settings, through)
     }
 
     /// The same with a file left out, named from the policy folder on.
     pub fn without(from: &str, left_out: &str, settings: &Value) -> Self {
         let folder = copied(from);
         fs::remove_file(folder.path().join("policies").join(left_out)).unwrap();
-        Self::serve_copy(folder, settings)
+        Self::serve_copy(folder, settings, &[])
     }
 
-    fn serve_copy(folder: TempDir, settings: &Value) -> Self {
+    fn serve_copy(folder: TempDir, settings: &Value, through: &[&str]) -> Self {
         let mut config = json!({
             "listen": {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0"},
             "policies": "FOLDER/policies",
@@ -60,6 +73,9 @@ impl Plimsoll {
         let file = folder.path().join("plimsoll.yaml");
         fs::write(&file, config).unwrap();
         let mut command = command();
+        if let [first, rest @ ..] = through {
+            command = over(first, rest, &command);
+        }
         command.arg("serve").arg("--config").arg(&file).current_dir(folder.path());
         let process = Process::start("plimsoll", &mut command);
         let address = |which: &str| {
@@ -100,6 +116,19 @@ impl Plimsoll {
             said.then(|| entry["fields"].clone())
         })
     }
+}
+
+/// The same command through another one.
+fn over(first: &str, rest: &[&str], command: &Command) -> Command {
+    let mut through = Command::new(first);
+    through.args(rest).arg(command.get_program());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => through.env(name, value),
+            None => through.env_remove(name),
+        };
+    }
+    through
 }
 
 /// A folder of its own with a copy of the policies.

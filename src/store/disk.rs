@@ -18,6 +18,8 @@ const VALUE_KEY: &str = "value_key";
 /// Memory that the database may use: it is written, and read once.
 const CACHE_BYTES: u64 = 8 << 20;
 const MEMTABLE_BYTES: u64 = 16 << 20;
+/// What is read again at the start, at most.
+const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// Why a store can't be used. It was left as it is.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +134,11 @@ impl Disk {
     }
 
     fn open_database(folder: &Path) -> Result<Self, Fault> {
-        let database =
-            Database::builder(folder).cache_size(CACHE_BYTES).worker_threads(1).open()?;
+        let database = Database::builder(folder)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1)
+            .max_journaling_size(JOURNAL_BYTES)
+            .open()?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let keyspace = |name| database.keyspace(name, options);
         let (meta, names) = (keyspace("meta")?, keyspace("names")?);

@@ -13,6 +13,9 @@ const COMMON: &[u8] = b"*";
 /// How many restored entities the learner is told at once.
 const AT_ONCE: usize = 256;
 
+/// A key and an encoded profile.
+pub(super) type Entry = (Vec<u8>, Option<Arc<[u8]>>);
+
 /// Profiles that are to be written, `None` where one is to be removed.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -25,12 +28,12 @@ impl Waiting {
         self.profiles.len()
     }
 
-    pub(super) fn all(&self) -> Vec<(Vec<u8>, Option<Arc<[u8]>>)> {
+    pub(super) fn all(&self) -> Vec<Entry> {
         self.profiles.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// These are on disk; what has changed since stays.
-    pub(super) fn written(&mut self, all: &[(Vec<u8>, Option<Arc<[u8]>>)]) {
+    pub(super) fn written(&mut self, all: &[Entry]) {
         for (key, value) in all {
             let same = |now: &Option<Arc<[u8]>>| match (now, value) {
                 (Some(now), Some(then)) => Arc::ptr_eq(now, then),

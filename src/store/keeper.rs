@@ -11,7 +11,7 @@ use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
 use super::disk::{Disk, Fault};
 use super::{Store, codec};
 use crate::model::{EntityKind, Plan, Timestamp};
-use crate::signals::{Cache, Change, Live, Marks, Record};
+use crate::signals::{Cache, Change, Held, Marks, Record};
 
 /// How long a change may wait to be gathered with others.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -114,33 +114,27 @@ impl Keeper<'_> {
         self.store.load(self.cache, &plan).map_err(|why| Fault::Damaged(why.to_string()))
     }
 
-    /// Writes the last change of each entity that has changed.
+    /// Writes each entity that has changed, as the cache has it now: that may be more than
+    /// what the note is of, since loading leaves no notes.
     fn changes(&mut self, disk: &Disk) -> Result<(), Fault> {
         let mut changes = std::mem::take(&mut self.changes);
-        let mut latest: HashMap<(EntityKind, &str), (usize, bool)> = HashMap::new();
-        for (at, change) in changes.iter().enumerate() {
-            let (of, asked) = match change {
-                Change::Written(live) => {
-                    let record = live.record();
-                    ((record.kind(), record.id()), false)
-                }
+        let mut changed: HashMap<(EntityKind, &str), bool> = HashMap::new();
+        for change in &changes {
+            let (entity, asked) = match change {
+                Change::Written(live) => ((live.record().kind(), live.record().id()), false),
                 Change::Gone { kind, id, forgotten } => ((*kind, &**id), *forgotten),
             };
-            let entry = latest.entry(of).or_insert((at, false));
-            *entry = (at, entry.1 | asked);
+            *changed.entry(entity).or_default() |= asked;
         }
         let now = Timestamp::now();
         let mut batch = Batch::new(self.store, disk);
         let mut done = Ok(());
-        for ((kind, id), (at, forgotten)) in latest {
-            let record = changes.get(at).and_then(|change| match change {
-                Change::Written(live) => Some(Live::record(live)),
-                Change::Gone { .. } => None,
-            });
-            done = batch.put(kind, id, record, now);
+        for ((kind, id), forgotten) in changed {
+            let held = self.cache.read(kind, id);
             if forgotten {
                 batch.forget_profile(kind, id);
             }
+            done = batch.put(kind, id, held.as_ref().and_then(Held::record), now);
             if done.is_err() {
                 break;
             }

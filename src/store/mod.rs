@@ -16,6 +16,8 @@ mod keeper;
 mod load;
 mod names;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

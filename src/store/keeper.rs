@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
+use fjall::PersistMode;
 
+use super::batch::Batch;
 use super::disk::{Disk, Fault};
 use super::{Store, codec};
 use crate::model::{EntityKind, Plan, Timestamp};
-use crate::signals::{Cache, Change, Held, Marks, Record};
+use crate::signals::{Cache, Change, Held, Marks};
 
 /// How long a change may wait to be gathered with others.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -19,8 +20,6 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SYNC: Duration = Duration::from_secs(1);
 /// How often a store that fails is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// So many entries make one batch.
-const BATCH: usize = 4096;
 
 /// What the thread knows.
 struct Keeper<'k> {
@@ -155,11 +154,7 @@ impl Keeper<'_> {
         let all = self.store.profiles.lock().all();
         let mut batch = Batch::new(self.store, disk);
         for (key, value) in &all {
-            match value {
-                Some(value) => batch.batch.insert(&disk.profiles, key.as_slice(), &**value),
-                None => batch.batch.remove(&disk.profiles, key.as_slice()),
-            }
-            batch.commit_full()?;
+            batch.put_profile(key, value.as_deref())?;
         }
         batch.commit()?;
         self.unsynced = true;
@@ -195,8 +190,7 @@ impl Keeper<'_> {
                 let known =
                     codec::id_of(&key).is_some_and(|id| self.cache.read(kind, id).is_some());
                 if !known {
-                    batch.batch.remove(&disk.entities, key);
-                    batch.commit_full()?;
+                    batch.remove(&key)?;
                 }
             }
         }
@@ -245,83 +239,4 @@ impl Keeper<'_> {
         tracing::info!(folder = %self.store.folder.display(), "the store works again");
         Ok(())
     }
-}
-
-/// Entries that are committed together.
-struct Batch<'b> {
-    store: &'b Store,
-    disk: &'b Disk,
-    batch: WriteBatch,
-}
-
-impl<'b> Batch<'b> {
-    fn new(store: &'b Store, disk: &'b Disk) -> Self {
-        Batch { store, disk, batch: empty(disk) }
-    }
-
-    /// Writes an entity as it is now, or removes it.
-    fn put(
-        &mut self,
-        kind: EntityKind,
-        id: &str,
-        record: Option<Record<'_>>,
-        now: Timestamp,
-    ) -> Result<(), Fault> {
-        let vocabulary = &self.store.vocabulary;
-        let mut names = self.store.names.lock();
-        let Some(number) = names.kind(kind, vocabulary) else { return Ok(()) };
-        let key = codec::key(number, id);
-        match record {
-            Some(record) => {
-                if let Some(value) = codec::encode(record, now, &mut names, vocabulary) {
-                    self.batch.insert(&self.disk.entities, key, value);
-                }
-            }
-            None => self.batch.remove(&self.disk.entities, key),
-        }
-        drop(names);
-        self.commit_full()
-    }
-
-    fn forget_profile(&self, kind: EntityKind, id: &str) {
-        if let Some(number) = self.store.names.lock().kind(kind, &self.store.vocabulary) {
-            self.store.profiles.lock().remove(codec::key(number, id));
-        }
-    }
-
-    fn commit_full(&mut self) -> Result<(), Fault> {
-        if self.batch.len() < BATCH {
-            return Ok(());
-        }
-        let full = std::mem::replace(&mut self.batch, empty(self.disk));
-        self.write(full)
-    }
-
-    fn commit(self) -> Result<(), Fault> {
-        let Batch { store, disk, batch } = self;
-        Batch { store, disk, batch: empty(disk) }.write(batch)
-    }
-
-    /// Names go before what uses them, in the same batch.
-    fn write(&self, mut batch: WriteBatch) -> Result<(), Fault> {
-        let fresh = {
-            let names = self.store.names.lock();
-            for (key, value) in names.fresh() {
-                batch.insert(&self.disk.names, key.as_slice(), value.as_slice());
-            }
-            names.fresh().len()
-        };
-        if batch.is_empty() {
-            return Ok(());
-        }
-        batch.commit()?;
-        self.store.names.lock().written(fresh);
-        self.store.counts.batches.fetch_add(1, Relaxed);
-        Ok(())
-    }
-}
-
-/// The least that is ever asked for: what the system has survives this process.
-fn empty(disk: &Disk) -> WriteBatch {
-    disk.database.batch().durability(Some(PersistMode::Buffer))
 }

@@ -10,6 +10,7 @@
 //! Kinds, signals and measures are kept by name: their numbers are given out anew by
 //! each process. `names` has the numbers that the store itself gave out.
 
+mod batch;
 mod codec;
 mod disk;
 mod keeper;

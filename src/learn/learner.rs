@@ -168,6 +168,9 @@ impl Learner {
     }
 
     fn learn(&mut self, observation: &Observation) {
+        if observation.seen == Seen::Forgotten {
+            return self.forget(observation.kind, &observation.id, observation.at);
+        }
         // Who is known for fraud doesn't say what is usual.
         if self.links.mistrusts(observation.kind, &observation.id, observation.at) {
             self.mistrusted += 1;
@@ -181,8 +184,7 @@ impl Learner {
         match seen {
             Seen::Value { signal, .. } => taught.extend(plan.of_signal(*signal).take(16)),
             Seen::Presence { .. } => taught.extend(plan.of_presence(*kind).take(16)),
-            Seen::With { .. } => {}
-            Seen::Forgotten => return self.forget(*kind, id, *at),
+            Seen::With { .. } | Seen::Forgotten => {}
         }
         if taught.is_empty() {
             return;

@@ -116,7 +116,7 @@ impl Links {
                     }
                 }
             }
-            Seen::Presence { .. } => {}
+            Seen::Presence { .. } | Seen::Forgotten => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use plimsoll::app::App;
-use plimsoll::config::{AuthConfig, Config};
+use plimsoll::config::{AuthConfig, Config, DataConfig};
 use plimsoll::proto::review_service_client::ReviewServiceClient;
 use plimsoll::proto::{Entity, EntityLabel, LabelRequest, Verdict};
 use serde_json::{Value, json};
@@ -23,7 +23,8 @@ struct House {
 
 fn house(auth: Option<AuthConfig>) -> House {
     let policies = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("policies");
-    let mut config = Config { policies, auth, ..Config::default() };
+    let data = DataConfig::Memory;
+    let mut config = Config { policies, auth, data, ..Config::default() };
     config.default_policy = "identity".to_owned();
     config.listen.grpc = "127.0.0.1:0".to_owned();
     config.listen.http = "127.0.0.1:0".to_owned();

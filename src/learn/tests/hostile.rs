@@ -48,7 +48,19 @@ proptest! {
             }
             let place = SeenPlace { latitude: x, longitude: x, radius_km: x };
             house.present(&id, Some(place), now);
-            // The windows among them.
+            // Each measure by what it is of, in the order of `all`.
+            if let Some(usual) = house.usual(&id) {
+                prop_assert!(usual.mean.is_finite() && usual.deviation.is_finite(), "{usual:?}");
+                prop_assert!(usual.deviation >= 0.0 && usual.weight >= 0.0, "{usual:?}");
+            }
+            for hour in 0..24 {
+                let usual = house.usual_hour_of(&id, 2, hour);
+                prop_assert!(usual.is_none_or(|usual| (0.0..=1.0).contains(&usual)));
+            }
+            if let Some(place) = house.last_place_of(&id, 3) {
+                prop_assert!(place.latitude.abs() <= 90.0 && place.longitude.abs() <= 180.0);
+                prop_assert!(place.radius_km >= 0.0 && place.radius_km.is_finite());
+            }
             for measure in 4..8 {
                 let told = house.window_of(&id, measure);
                 prop_assert!(told.is_none_or(f64::is_finite));

@@ -85,10 +85,18 @@ impl House {
     }
 
     pub(super) fn usual_hour(&self, id: &str, hour: usize) -> Option<f64> {
-        self.told(id, 0, |item| item.hour(hour))
+        self.usual_hour_of(id, 0, hour)
+    }
+
+    pub(super) fn usual_hour_of(&self, id: &str, measure: u16, hour: usize) -> Option<f64> {
+        self.told(id, measure, |item| item.hour(hour))
     }
 
     pub(super) fn last_place(&self, id: &str) -> Option<LastPlace> {
-        self.told(id, 0, |item| item.place())
+        self.last_place_of(id, 0)
+    }
+
+    pub(super) fn last_place_of(&self, id: &str, measure: u16) -> Option<LastPlace> {
+        self.told(id, measure, |item| item.place())
     }
 }

@@ -63,6 +63,15 @@ pub struct Learned {
     pub crowded_out: u64,
 }
 
+/// Why the cache is told.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    /// The entity was observed.
+    Observed,
+    /// Only time has passed: an entity that the cache dropped stays away.
+    Passed,
+}
+
 /// Turns observations into profiles, and profiles into what the hot path reads.
 #[derive(Debug)]
 pub struct Learner {
@@ -179,14 +188,13 @@ impl Learner {
         let plan = Arc::clone(&self.plan);
         self.links.observe(&plan.links, observation);
         let Observation { kind, id, at, seen } = observation;
-        // Most observations teach one or two measures.
-        let mut taught: arrayvec::ArrayVec<&Measure, 16> = arrayvec::ArrayVec::new();
-        match seen {
-            Seen::Value { signal, .. } => taught.extend(plan.of_signal(*signal).take(16)),
-            Seen::Presence { .. } => taught.extend(plan.of_presence(*kind).take(16)),
-            Seen::With { .. } | Seen::Forgotten => {}
-        }
-        if taught.is_empty() {
+        let is_taught = |measure: &Measure| match seen {
+            Seen::Value { signal, .. } => measure.of.signal() == Some(*signal),
+            Seen::Presence { .. } => measure.kind == *kind && measure.of.signal().is_none(),
+            Seen::With { .. } | Seen::Forgotten => false,
+        };
+        let mut taught = plan.measures().iter().filter(|measure| is_taught(measure)).peekable();
+        if taught.peek().is_none() {
             return;
         }
         self.observations += 1;
@@ -195,7 +203,7 @@ impl Learner {
         let Some(profile) = self.profiles.get_mut(place) else { return };
         profile.touch(*at);
         let mut due = if profile.due == NEVER { retention } else { profile.due };
-        for measure in &taught {
+        for measure in taught {
             let mut state = read(profile, measure);
             if let (State::Baseline(own), Measured::Baseline { baseline, .. }) =
                 (&state, &measure.of)
@@ -223,7 +231,7 @@ impl Learner {
             self.timers.push(Reverse((due, hash)));
         }
         self.note_changed(*kind, id);
-        self.publish(place, *at, |measure| taught.iter().any(|t| t.id == measure.id));
+        self.publish(place, *at, Told::Observed, is_taught);
         if self.unpublished_priors >= PRIORS_EVERY {
             self.publish_priors(*at);
         }
@@ -282,11 +290,17 @@ impl Learner {
         // Time goes on, whatever a state says.
         profile.due = due.max(now.millis().saturating_add(1));
         self.timers.push(Reverse((profile.due, hash)));
-        self.publish(place, now, |_| true);
+        self.publish(place, now, Told::Passed, |_| true);
     }
 
     /// Tells the cache what changed. A record that knows nothing is told all.
-    fn publish(&mut self, place: usize, now: Timestamp, changed: impl Fn(&Measure) -> bool) {
+    fn publish(
+        &mut self,
+        place: usize,
+        now: Timestamp,
+        told: Told,
+        changed: impl Fn(&Measure) -> bool,
+    ) {
         let Some(profile) = self.profiles.get(place) else { return };
         let (plan, priors, refused) = (&self.plan, &self.priors, &mut self.refused);
         let tell = |record: &mut RecordBuilder<'_>| {
@@ -305,8 +319,12 @@ impl Learner {
                 }
             }
         };
+        let (kind, id) = (profile.kind(), profile.id());
         // A refused write is counted by the cache; there is nobody to tell.
-        let _refused = self.cache.update(profile.kind(), profile.id(), now, tell);
+        let _refused = match told {
+            Told::Observed => self.cache.update(kind, id, now, tell).map(|_| ()),
+            Told::Passed => self.cache.derive(kind, id, now, tell),
+        };
     }
 
     fn publish_priors(&mut self, now: Timestamp) {

@@ -155,11 +155,4 @@ impl Plan {
     pub fn delay(&self, signal: SignalId) -> Option<Seconds> {
         self.delays.iter().find(|(delayed, _)| *delayed == signal).map(|(_, delay)| *delay)
     }
-
-    /// What a request that names an entity of `kind` teaches.
-    pub fn of_presence(&self, kind: EntityKind) -> impl Iterator<Item = &Measure> {
-        self.measures
-            .iter()
-            .filter(move |measure| measure.kind == kind && measure.of.signal().is_none())
-    }
 }

@@ -75,6 +75,17 @@ pub struct Written {
     pub seq: u64,
 }
 
+/// Why a record is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    /// Something was heard of the entity.
+    Heard,
+    /// What is on disk already is put back.
+    Restored,
+    /// Something was computed of what was heard before.
+    Derived,
+}
+
 /// The live state of all entities.
 #[derive(Debug)]
 pub struct Cache {
@@ -151,7 +162,22 @@ impl Cache {
         now: Timestamp,
         change: impl FnOnce(&mut RecordBuilder<'_>) -> R,
     ) -> Result<(R, Option<Written>), Refused> {
-        self.write(kind, id, now, true, change)
+        self.write(kind, id, now, Write::Heard, change)
+    }
+
+    /// Changes what was derived of an entity that is known, where it still is: of one
+    /// that was dropped nothing may come back, and nothing was heard of it.
+    ///
+    /// # Errors
+    /// As [`Cache::update`].
+    pub fn derive(
+        &self,
+        kind: EntityKind,
+        id: &str,
+        now: Timestamp,
+        change: impl FnOnce(&mut RecordBuilder<'_>),
+    ) -> Result<(), Refused> {
+        self.write(kind, id, now, Write::Derived, change).map(|_| ())
     }
 
     fn write<R>(
@@ -159,7 +185,7 @@ impl Cache {
         kind: EntityKind,
         id: &str,
         now: Timestamp,
-        noted: bool,
+        why: Write,
         change: impl FnOnce(&mut RecordBuilder<'_>) -> R,
     ) -> Result<(R, Option<Written>), Refused> {
         let refuse = |why| {
@@ -185,7 +211,7 @@ impl Cache {
             return refuse(Refused::TooLarge);
         };
         let bytes = Record::of(&next).bytes();
-        let note = (noted && self.journaled).then(|| next.clone());
+        let note = (why != Write::Restored && self.journaled).then(|| next.clone());
         if let Some((entry, _)) = found {
             if bytes > old_bytes
                 && !self.reserve_bytes(shard, &mut writer, bytes - old_bytes, key, now)
@@ -193,7 +219,12 @@ impl Cache {
                 return refuse(Refused::Full);
             }
             self.counters.release_bytes(old_bytes.saturating_sub(bytes));
-            entry.store(next, now);
+            entry.store(next);
+            if why != Write::Derived {
+                entry.touch(table::seconds(now));
+            }
+        } else if why == Write::Derived {
+            return Ok((outcome, None));
         } else {
             let cost = bytes + ENTITY_BYTES;
             if !self.reserve_entity(shard, &mut writer, cost, key, now) {

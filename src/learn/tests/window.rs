@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::support::{DAY, HOUR, SIGNAL, at, house};
+use super::support::{DAY, HOUR, SIGNAL, USER, at, house};
 use crate::learn::window::{EXACT, MOST_DISTINCT, PARTS};
 use crate::model::{Count, Measured, Value};
 
@@ -115,4 +115,24 @@ fn an_event_that_comes_late_counts_where_it_belongs() {
     assert_eq!(house.window(0), Some(12.0));
     house.learner.advance(at(2 * HOUR + HOUR / 2));
     assert_eq!(house.window(0), Some(5.0));
+}
+
+#[test]
+fn a_signal_teaches_however_many_windows_are_asked_of_it() {
+    let windows: Vec<Measured> =
+        (1..=20).map(|n| window(f64::from(n) * 60.0, Count::Occurrences)).collect();
+    let mut house = house(&windows);
+    house.saw("u1", Value::Number(1.0), 0);
+    assert!((0..20).all(|n| house.window(n) == Some(1.0)));
+}
+
+#[test]
+fn time_alone_brings_no_dropped_entity_back() {
+    let mut house = house(&[hourly(Count::Occurrences)]);
+    house.saw("u1", Value::Number(1.0), 0);
+    assert!(house.cache.forget(USER, "u1"));
+    house.learner.advance(at(2 * HOUR));
+    assert!(house.cache.read(USER, "u1").is_none());
+    house.saw("u1", Value::Number(1.0), 3 * HOUR);
+    assert_eq!(house.window(0), Some(1.0));
 }

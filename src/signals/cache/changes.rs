@@ -6,7 +6,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::{Cache, MAX_ID, Refused, SHARDS, Written};
+use super::{Cache, MAX_ID, Refused, SHARDS, Write, Written};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::record::{Record, RecordBuilder, Stored};
 
@@ -146,7 +146,7 @@ impl Cache {
         heard: Timestamp,
         change: impl FnOnce(&mut RecordBuilder<'_>) -> R,
     ) -> Result<R, Refused> {
-        self.write(kind, id, heard, false, change).map(|(outcome, _)| outcome)
+        self.write(kind, id, heard, Write::Restored, change).map(|(outcome, _)| outcome)
     }
 
     /// Forgets all of an entity, and names the write: where a store keeps it as well,

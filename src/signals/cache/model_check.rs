@@ -131,7 +131,7 @@ fn an_update_is_seen_whole_and_never_taken_back() {
         |published, _, tags| {
             let table = published.load();
             let (entry, _) = table.find(tags[1], USER, "b").unwrap();
-            entry.store(record("b", 2.0), NOW);
+            entry.store(record("b", 2.0));
         },
         |published, tags| {
             let first = read(published, tags[1], "b").unwrap();
@@ -148,7 +148,7 @@ fn a_rebuild_hides_nothing() {
             published.rebuild(filling, &published.load());
             let table = published.load();
             let (entry, _) = table.find(tags[0], USER, "a").unwrap();
-            entry.store(record("a", 2.0), NOW);
+            entry.store(record("a", 2.0));
             assert!(published.insert(filling, tags[2], record("d", 4.0), NOW));
         },
         |published, tags| {

@@ -139,9 +139,8 @@ impl Entry<'_> {
         self.record.load()
     }
 
-    pub(super) fn store(&self, record: Stored, now: Timestamp) {
+    pub(super) fn store(&self, record: Stored) {
         self.record.store(Some(record));
-        self.touch(seconds(now));
     }
 
     pub(super) fn touch(&self, now: u32) {

@@ -253,3 +253,23 @@ fn value_hashes_outlive_a_process_that_keeps_their_key() {
     assert_eq!(hash(&one, Value::Number(0.0)), hash(&one, Value::Number(-0.0)));
     assert_eq!(hash(&one, Value::Missing), None);
 }
+
+#[test]
+fn what_is_only_derived_neither_makes_an_entity_nor_keeps_it() {
+    let cache = cache(100);
+    let derive = |id: &str, now: Timestamp| {
+        cache.derive(USER, id, now, |record| {
+            record.set(SIGNAL, now, Value::Number(7.0));
+        })
+    };
+    derive("a", secs(0)).unwrap();
+    assert_eq!(cache.stats().entities, 0);
+    assert_eq!(cache.stats().bytes, 0);
+
+    set(&cache, SESSION, "a", 1.0, secs(0)).unwrap();
+    let now = secs(59);
+    cache.derive(SESSION, "a", now, |r| drop(r.set(SIGNAL, now, Value::Number(2.0)))).unwrap();
+    assert_eq!(number(&cache, SESSION, "a"), Some(2.0));
+    cache.sweep(&catalog(60.0), secs(100), 10_000);
+    assert_eq!(number(&cache, SESSION, "a"), None);
+}

@@ -21,6 +21,42 @@ pub struct KeptMeasure {
     pub words: Vec<u64>,
 }
 
+/// A label of an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLabel {
+    pub bad: bool,
+    /// When what is labelled happened, in seconds since 2020.
+    pub at: u32,
+    /// The devices and other entities of which it is an event as well.
+    pub with: Vec<(EntityKind, Box<str>)>,
+}
+
+/// That an entity has a value of an identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptLink {
+    pub identifier: MeasureId,
+    pub value: LinkValue,
+    /// When it was seen last, in seconds since 2020.
+    pub seen: u32,
+}
+
+/// The value of an identifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkValue {
+    /// A signal's, by its hash.
+    Hash(u64),
+    /// Another entity's id.
+    Own(EntityKind, Box<str>),
+}
+
+/// Some of what is kept, in the order of its keys.
+#[derive(Debug)]
+pub struct Page<T> {
+    pub entries: Vec<(EntityKind, Box<str>, T)>,
+    /// Where the next page begins; `None` where this is the last.
+    pub next: Option<Vec<u8>>,
+}
+
 /// Where profiles are kept. None of this may wait for a disk for long.
 pub trait Shelf: Debug + Send {
     fn find(&mut self, kind: EntityKind, id: &str) -> Option<Kept>;
@@ -32,8 +68,20 @@ pub trait Shelf: Debug + Send {
 
     fn put_common(&mut self, kept: &Kept);
 
-    /// Nothing of the entity may stay.
+    /// Nothing of the entity's profile may stay.
     fn remove(&mut self, kind: EntityKind, id: &str);
+
+    /// Keeps an entity's label; `None` where it has none any more.
+    fn put_label(&mut self, kind: EntityKind, id: &str, label: Option<&KeptLabel>);
+
+    /// Keeps all links of an entity, in the place of those that are kept.
+    fn put_links(&mut self, kind: EntityKind, id: &str, links: &[KeptLink]);
+
+    /// The labels from a key on; `None` where they can't be read for now.
+    fn labels(&mut self, from: &[u8]) -> Option<Page<KeptLabel>>;
+
+    /// The links from a key on; `None` where they can't be read for now.
+    fn links(&mut self, from: &[u8]) -> Option<Page<Vec<KeptLink>>>;
 
     /// Some of the entities whose records were put back with something that time
     /// changes; each is told once.

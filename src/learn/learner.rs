@@ -122,7 +122,11 @@ impl Learner {
 
     /// What is to be learned from now on. What was learned stays.
     pub fn follow(&mut self, plan: Arc<Plan>) {
-        self.plan = plan;
+        let before = std::mem::replace(&mut self.plan, plan);
+        self.restore_labels();
+        if before.links.identifiers != self.plan.links.identifiers {
+            self.restore_links();
+        }
     }
 
     pub fn plan(&self) -> &Arc<Plan> {
@@ -153,11 +157,17 @@ impl Learner {
     /// Takes a label.
     pub fn label(&mut self, label: &Label) {
         self.links.label(&self.plan.links, label);
+        self.keep_labels();
     }
 
     /// Whether no more entities can be labelled.
     pub fn is_full_of_labels(&self) -> bool {
         self.links.is_full_of_labels()
+    }
+
+    /// Whether links that are kept are not back yet: labels are to wait for them.
+    pub fn is_restoring(&self) -> bool {
+        self.links.is_restoring()
     }
 
     /// Whether what came is computed; else further time is needed.
@@ -240,6 +250,7 @@ impl Learner {
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
         self.take_restored(now);
+        self.restore_some_links();
         while let Some(observation) = self.waiting.pop(now) {
             if self.links.is_bad(observation.kind, &observation.id) {
                 self.mistrusted += 1;

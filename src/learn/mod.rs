@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
-pub use kept::{Kept, KeptMeasure, Shelf};
+pub use kept::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf};
 pub use learner::{Bounds, Learned, Learner};
 pub use links::{EVENTS, LinkBounds, MEMBERS, MOST_STEPS, VALUES};
 
@@ -56,7 +56,10 @@ pub fn run(
         {
             learner.follow(plan);
         }
-        while let Some(label) = observations.pop_label() {
+        // A label is an event of the devices that its entity is linked to.
+        while !learner.is_restoring()
+            && let Some(label) = observations.pop_label()
+        {
             learner.label(&label);
         }
         observations.set_labels_full(learner.is_full_of_labels());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Seconds, Timestamp};
+use crate::model::{EntityKind, Seconds, Timestamp};
 use crate::signals::Observation;
 
 /// By when they teach, and in which order they came.
@@ -29,6 +29,10 @@ impl Waiting {
         let due = observation.at.millis().saturating_add(delay);
         self.observations.insert((due, self.next), observation);
         self.next += 1;
+    }
+
+    pub(super) fn forget(&mut self, kind: EntityKind, id: &str) {
+        self.observations.retain(|_, waiting| waiting.kind != kind || &*waiting.id != id);
     }
 
     /// One that has waited long enough.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
 
 use super::disk::{Disk, Fault};
+use super::shelf::Room;
 use super::{Store, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
@@ -48,16 +49,25 @@ impl<'b> Batch<'b> {
         self.commit_full()
     }
 
-    pub(super) fn forget_profile(&self, kind: EntityKind, id: &str) {
+    /// Nothing that was learned of the entity may stay.
+    pub(super) fn forget_learned(&self, kind: EntityKind, id: &str) {
         if let Some(number) = self.store.names.lock().kind(kind, &self.store.vocabulary) {
-            self.store.profiles.lock().remove(codec::key(number, id));
+            let mut waiting = self.store.waiting.lock();
+            for room in Room::ALL {
+                waiting.put(room, codec::key(number, id), None);
+            }
         }
     }
 
-    pub(super) fn put_profile(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), Fault> {
+    pub(super) fn put_learned(
+        &mut self,
+        (room, key): &(Room, Vec<u8>),
+        value: Option<&[u8]>,
+    ) -> Result<(), Fault> {
+        let room = self.disk.room(*room);
         match value {
-            Some(value) => self.batch.insert(&self.disk.profiles, key, value),
-            None => self.batch.remove(&self.disk.profiles, key),
+            Some(value) => self.batch.insert(room, key.as_slice(), value),
+            None => self.batch.remove(room, key.as_slice()),
         }
         self.commit_full()
     }

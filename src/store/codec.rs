@@ -7,15 +7,23 @@
 //! signal   signal:16 | tag:8 | observed at, milliseconds:64 | value by its tag
 //! summary  measure:16 | words:8 | words
 //! profile  last seen:32 | by measure: measure:16 | words:16 | last change:32 | words
+//! links    by link: identifier:16 | last seen:32 | value
+//! label    happened at:32 | fraud:8 | by entity: kind:16 | length:16 | id
+//! value    0:8 | hash:64, or 1:8 | kind:16 | length:16 | id
 //! ```
+
+mod learned;
 
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
+pub(super) use learned::{
+    decode_label, decode_links, decode_profile, encode_label, encode_links, encode_profile,
+};
+
 use super::names::Names;
-use crate::learn::{Kept, KeptMeasure};
-use crate::model::{MeasureId, PackedSet, SignalId, Timestamp, Value, Vocabulary};
+use crate::model::{EntityKind, MeasureId, PackedSet, SignalId, Timestamp, Value, Vocabulary};
 use crate::signals::{Record, RecordBuilder};
 
 /// Entities are kept in so many parts, which can be read side by side.
@@ -42,6 +50,11 @@ pub(super) fn key(kind: u16, id: &str) -> Vec<u8> {
 pub(super) fn part(kind: u16, part: u8) -> Vec<u8> {
     let [high, low] = kind.to_be_bytes();
     vec![high, low, part]
+}
+
+/// The kind in a key.
+pub(super) fn kind_of(key: &[u8]) -> Option<u16> {
+    key.first_chunk().map(|kind| u16::from_be_bytes(*kind))
 }
 
 /// The id in a key.
@@ -151,6 +164,17 @@ impl<'b> Rest<'b> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// An entity; its kind is `None` where the catalog doesn't name it now.
+    fn entity(
+        &mut self,
+        names: &Names,
+        vocabulary: &Vocabulary,
+    ) -> Option<(Option<EntityKind>, &'b str)> {
+        let (number, len) = (self.u16()?, self.u16()?);
+        let id = std::str::from_utf8(self.take(usize::from(len))?).ok()?;
+        Some((names.kind_id(number, vocabulary), id))
+    }
+
     fn text(&mut self) -> Option<&'b str> {
         let len = self.u32()? as usize;
         std::str::from_utf8(self.take(len)?).ok()
@@ -211,33 +235,4 @@ pub(super) fn decode(
         }
     }
     rest.0.is_empty().then_some(())
-}
-
-pub(super) fn encode_profile(
-    kept: &Kept,
-    names: &mut Names,
-    vocabulary: &Vocabulary,
-) -> Option<Vec<u8>> {
-    let mut bytes = kept.seen.to_le_bytes().to_vec();
-    for KeptMeasure { measure, time, words } in &kept.measures {
-        bytes.extend(names.measure(*measure, vocabulary)?.to_le_bytes());
-        bytes.extend(u16::try_from(words.len()).ok()?.to_le_bytes());
-        bytes.extend(time.to_le_bytes());
-        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    }
-    Some(bytes)
-}
-
-pub(super) fn decode_profile(bytes: &[u8], names: &Names, vocabulary: &Vocabulary) -> Option<Kept> {
-    let mut rest = Rest(bytes);
-    let mut kept = Kept { seen: rest.u32()?, measures: Vec::new() };
-    while !rest.0.is_empty() {
-        let (number, len, time) = (rest.u16()?, rest.u16()?, rest.u32()?);
-        let (words, _) = rest.take(usize::from(len) * 8)?.as_chunks::<8>();
-        let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        if let Some(measure) = names.measure_id(number, vocabulary) {
-            kept.measures.push(KeptMeasure { measure, time, words });
-        }
-    }
-    Some(kept)
 }

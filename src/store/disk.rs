@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::names::Names;
+use super::shelf::Room;
 
 /// What the layout of keys and values is called. Another number is another layout.
 const FORMAT: u32 = 1;
@@ -112,7 +113,9 @@ pub(super) struct Disk {
     meta: Keyspace,
     pub(super) names: Keyspace,
     pub(super) entities: Keyspace,
-    pub(super) profiles: Keyspace,
+    profiles: Keyspace,
+    links: Keyspace,
+    labels: Keyspace,
 }
 
 impl std::fmt::Debug for Disk {
@@ -143,7 +146,17 @@ impl Disk {
         let keyspace = |name| database.keyspace(name, options);
         let (meta, names) = (keyspace("meta")?, keyspace("names")?);
         let (entities, profiles) = (keyspace("entities")?, keyspace("profiles")?);
-        Ok(Disk { database, meta, names, entities, profiles })
+        // Those that an older version didn't know are made here.
+        let (links, labels) = (keyspace("links")?, keyspace("labels")?);
+        Ok(Disk { database, meta, names, entities, profiles, links, labels })
+    }
+
+    pub(super) fn room(&self, room: Room) -> &Keyspace {
+        match room {
+            Room::Profiles => &self.profiles,
+            Room::Links => &self.links,
+            Room::Labels => &self.labels,
+        }
     }
 
     /// Looks whether this build can read it; writes into a new one what it is.

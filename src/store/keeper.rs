@@ -91,7 +91,7 @@ impl Keeper<'_> {
         } else if !self.changes.is_empty() {
             self.changes(disk)?;
         }
-        self.profiles(disk)?;
+        self.learned(disk)?;
         self.store.counts.waiting.store(0, Relaxed);
         self.written = self.upto;
         let awaited = self.store.durable.is_awaited();
@@ -131,7 +131,7 @@ impl Keeper<'_> {
         for ((kind, id), forgotten) in changed {
             let held = self.cache.read(kind, id);
             if forgotten {
-                batch.forget_profile(kind, id);
+                batch.forget_learned(kind, id);
             }
             done = batch.put(kind, id, held.as_ref().and_then(Held::record), now);
             if done.is_err() {
@@ -147,18 +147,18 @@ impl Keeper<'_> {
         done
     }
 
-    fn profiles(&mut self, disk: &Disk) -> Result<(), Fault> {
-        if self.store.profiles.lock().len() == 0 {
+    fn learned(&mut self, disk: &Disk) -> Result<(), Fault> {
+        let all = self.store.waiting.lock().all();
+        if all.is_empty() {
             return Ok(());
         }
-        let all = self.store.profiles.lock().all();
         let mut batch = Batch::new(self.store, disk);
         for (key, value) in &all {
-            batch.put_profile(key, value.as_deref())?;
+            batch.put_learned(key, value.as_deref())?;
         }
         batch.commit()?;
         self.unsynced = true;
-        self.store.profiles.lock().written(&all);
+        self.store.waiting.lock().written(&all);
         Ok(())
     }
 

@@ -98,7 +98,7 @@ impl Store {
                 .map_err(|why| LoadError { folder: self.folder.clone(), why: why.to_string() })?;
             self.counts.loaded.fetch_add(done.entities, Relaxed);
             self.counts.refused.fetch_add(done.refused, Relaxed);
-            self.profiles.lock().restored(done.moving);
+            self.waiting.lock().restored(done.moving);
             loaded.push(number);
             counts.insert(name, done.entities);
             if done.refused > 0 {

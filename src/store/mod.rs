@@ -48,7 +48,7 @@ pub struct Store {
     names: Mutex<Names>,
     /// The kinds, by the store's numbers, that are in the cache.
     loaded: Mutex<Vec<u16>>,
-    profiles: Mutex<Waiting>,
+    waiting: Mutex<Waiting>,
     vocabulary: Arc<Vocabulary>,
     value_key: [u8; 16],
     durable: Arc<Durable>,
@@ -98,7 +98,7 @@ impl Store {
             disk: RwLock::new(Some(disk)),
             names: Mutex::new(names),
             loaded: Mutex::default(),
-            profiles: Mutex::default(),
+            waiting: Mutex::default(),
             vocabulary,
             value_key,
             durable: Arc::default(),
@@ -126,7 +126,7 @@ impl Store {
         let count = |of: &AtomicU64| of.load(Relaxed);
         let waiting = count(&self.counts.waiting)
             + cache.changes_waiting() as u64
-            + self.profiles.lock().len() as u64;
+            + self.waiting.lock().len() as u64;
         State {
             waiting,
             batches: count(&self.counts.batches),

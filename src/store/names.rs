@@ -134,6 +134,10 @@ impl Names {
         self.measures.iter().map(|name| vocabulary.measure(name.as_ref()?)).collect()
     }
 
+    pub(super) fn kind_id(&self, number: u16, vocabulary: &Vocabulary) -> Option<EntityKind> {
+        vocabulary.find_kind(self.kinds.get(usize::from(number))?.as_ref()?)
+    }
+
     pub(super) fn measure_id(&self, number: u16, vocabulary: &Vocabulary) -> Option<MeasureId> {
         vocabulary.measure(self.measures.get(usize::from(number))?.as_ref()?)
     }

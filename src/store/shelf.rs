@@ -1,11 +1,13 @@
-//! The learner's shelf: reads profiles from the database, leaves changed ones to the keeper.
+//! The learner's shelf: reads what is kept from the database, leaves what has changed to
+//! the keeper.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::names::Names;
 use super::{Store, codec};
-use crate::learn::{self, Kept};
-use crate::model::EntityKind;
+use crate::learn::{self, Kept, KeptLabel, KeptLink, Page};
+use crate::model::{EntityKind, Vocabulary};
 
 /// What is usual for all entities together is kept under this key; keys of entities are longer.
 const COMMON: &[u8] = b"*";
@@ -13,23 +15,38 @@ const COMMON: &[u8] = b"*";
 /// How many restored entities the learner is told at once.
 const AT_ONCE: usize = 256;
 
-/// A key and an encoded profile.
-pub(super) type Entry = (Vec<u8>, Option<Arc<[u8]>>);
+/// How many entries are read at once.
+const PAGE: usize = 4096;
 
-/// Profiles that are to be written, `None` where one is to be removed.
+/// What of an entity is kept apart from its signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Room {
+    Profiles,
+    Links,
+    Labels,
+}
+
+impl Room {
+    pub(super) const ALL: [Room; 3] = [Room::Profiles, Room::Links, Room::Labels];
+}
+
+/// Where an entry belongs, and the entry.
+pub(super) type Entry = ((Room, Vec<u8>), Option<Arc<[u8]>>);
+
+/// Entries that are to be written, `None` where one is to be removed.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    profiles: HashMap<Vec<u8>, Option<Arc<[u8]>>>,
+    entries: HashMap<(Room, Vec<u8>), Option<Arc<[u8]>>>,
     restored: Vec<(EntityKind, Box<str>)>,
 }
 
 impl Waiting {
     pub(super) fn len(&self) -> usize {
-        self.profiles.len()
+        self.entries.len()
     }
 
     pub(super) fn all(&self) -> Vec<Entry> {
-        self.profiles.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// These are on disk; what has changed since stays.
@@ -40,14 +57,14 @@ impl Waiting {
                 (None, None) => true,
                 _ => false,
             };
-            if self.profiles.get(key).is_some_and(same) {
-                self.profiles.remove(key);
+            if self.entries.get(key).is_some_and(same) {
+                self.entries.remove(key);
             }
         }
     }
 
-    pub(super) fn remove(&mut self, key: Vec<u8>) {
-        self.profiles.insert(key, None);
+    pub(super) fn put(&mut self, room: Room, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.entries.insert((room, key), value.map(Arc::from));
     }
 
     pub(super) fn restored(&mut self, entities: Vec<(EntityKind, Box<str>)>) {
@@ -67,12 +84,12 @@ impl Shelf {
 
     fn read(&self, key: &[u8]) -> Option<Kept> {
         let Store { names, vocabulary, .. } = &*self.0;
-        let waiting = self.0.profiles.lock().profiles.get(key).cloned();
+        let waiting = self.0.waiting.lock().entries.get(&(Room::Profiles, key.to_vec())).cloned();
         if let Some(waiting) = waiting {
             return codec::decode_profile(&waiting?, &names.lock(), vocabulary);
         }
         // While the store fails nothing is known, and all is learned anew.
-        let found = self.0.disk.read().as_ref()?.profiles.get(key).ok()??;
+        let found = self.0.disk.read().as_ref()?.room(Room::Profiles).get(key).ok()??;
         let kept = codec::decode_profile(&found, &names.lock(), vocabulary);
         if kept.is_none() {
             tracing::error!("a profile in the store can't be read; it is learned anew");
@@ -80,11 +97,36 @@ impl Shelf {
         kept
     }
 
-    fn write(&self, key: Vec<u8>, kept: &Kept) {
-        let encoded = codec::encode_profile(kept, &mut self.0.names.lock(), &self.0.vocabulary);
-        if let Some(encoded) = encoded {
-            self.0.profiles.lock().profiles.insert(key, Some(encoded.into()));
+    fn write(&self, room: Room, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.0.waiting.lock().put(room, key, value);
+    }
+
+    /// Entries of a room from a key on.
+    fn page<T>(
+        &self,
+        room: Room,
+        from: &[u8],
+        decode: impl Fn(&[u8], &Names, &Vocabulary) -> Option<T>,
+    ) -> Option<Page<T>> {
+        let disk = self.0.disk.read();
+        let names = self.0.names.lock();
+        let vocabulary = &self.0.vocabulary;
+        let mut page = Page { entries: Vec::new(), next: None };
+        for (read, entry) in disk.as_ref()?.room(room).range(from..).enumerate() {
+            let (key, value) = entry.into_inner().ok()?;
+            if read == PAGE {
+                page.next = Some(key.to_vec());
+                break;
+            }
+            let kind = codec::kind_of(&key).and_then(|kind| names.kind_id(kind, vocabulary));
+            match (codec::id_of(&key), decode(&value, &names, vocabulary)) {
+                (Some(id), Some(read)) => {
+                    page.entries.extend(kind.map(|kind| (kind, id.into(), read)));
+                }
+                _ => tracing::error!(?room, "an entry in the store can't be read; it is left out"),
+            }
         }
+        Some(page)
     }
 }
 
@@ -98,23 +140,51 @@ impl learn::Shelf for Shelf {
     }
 
     fn put(&mut self, kind: EntityKind, id: &str, kept: &Kept) {
-        if let Some(key) = self.key(kind, id) {
-            self.write(key, kept);
+        let Some(key) = self.key(kind, id) else { return };
+        let encoded = codec::encode_profile(kept, &mut self.0.names.lock(), &self.0.vocabulary);
+        if encoded.is_some() {
+            self.write(Room::Profiles, key, encoded);
         }
     }
 
     fn put_common(&mut self, kept: &Kept) {
-        self.write(COMMON.to_vec(), kept);
+        let encoded = codec::encode_profile(kept, &mut self.0.names.lock(), &self.0.vocabulary);
+        if encoded.is_some() {
+            self.write(Room::Profiles, COMMON.to_vec(), encoded);
+        }
     }
 
     fn remove(&mut self, kind: EntityKind, id: &str) {
         if let Some(key) = self.key(kind, id) {
-            self.0.profiles.lock().remove(key);
+            self.write(Room::Profiles, key, None);
         }
     }
 
+    fn put_label(&mut self, kind: EntityKind, id: &str, label: Option<&KeptLabel>) {
+        let Some(key) = self.key(kind, id) else { return };
+        let names = &mut self.0.names.lock();
+        let label = label.map(|label| codec::encode_label(label, names, &self.0.vocabulary));
+        self.write(Room::Labels, key, label);
+    }
+
+    fn put_links(&mut self, kind: EntityKind, id: &str, links: &[KeptLink]) {
+        let Some(key) = self.key(kind, id) else { return };
+        let names = &mut self.0.names.lock();
+        let some = (!links.is_empty()).then_some(links);
+        let links = some.map(|links| codec::encode_links(links, names, &self.0.vocabulary));
+        self.write(Room::Links, key, links);
+    }
+
+    fn labels(&mut self, from: &[u8]) -> Option<Page<KeptLabel>> {
+        self.page(Room::Labels, from, codec::decode_label)
+    }
+
+    fn links(&mut self, from: &[u8]) -> Option<Page<Vec<KeptLink>>> {
+        self.page(Room::Links, from, codec::decode_links)
+    }
+
     fn restored(&mut self) -> Vec<(EntityKind, Box<str>)> {
-        let restored = &mut self.0.profiles.lock().restored;
+        let restored = &mut self.0.waiting.lock().restored;
         let from = restored.len().saturating_sub(AT_ONCE);
         restored.split_off(from)
     }

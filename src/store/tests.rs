@@ -1,3 +1,5 @@
+mod links;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;

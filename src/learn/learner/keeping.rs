@@ -17,6 +17,9 @@ pub(super) struct Keeping {
     shelf: Box<dyn Shelf>,
     changed: HashSet<(EntityKind, Box<str>)>,
     priors_changed: bool,
+    labels_are_back: bool,
+    /// Where the links that are not back yet begin.
+    links_from: Option<Vec<u8>>,
 }
 
 impl Learner {
@@ -28,7 +31,59 @@ impl Learner {
             self.priors.insert(measure, BaselineState::read(head, &words));
             self.unpublished_priors += 1;
         }
-        self.keeping = Some(Keeping { shelf, changed: HashSet::new(), priors_changed: false });
+        self.links.keep_from_now();
+        self.keeping = Some(Keeping {
+            shelf,
+            changed: HashSet::new(),
+            priors_changed: false,
+            labels_are_back: false,
+            links_from: None,
+        });
+    }
+
+    /// Puts back the labels that are kept, once the catalog has named the kinds. All
+    /// together: who is known for fraud is not to teach meanwhile.
+    pub(super) fn restore_labels(&mut self) {
+        let Some(keeping) = &mut self.keeping else { return };
+        if std::mem::replace(&mut keeping.labels_are_back, true) {
+            return;
+        }
+        let mut from = Some(Vec::new());
+        while let Some(page) = from.take().and_then(|from| keeping.shelf.labels(&from)) {
+            for (kind, id, label) in &page.entries {
+                self.links.restore_label(*kind, id, label);
+            }
+            from = page.next;
+        }
+    }
+
+    /// Has the links that are kept put back: the plan says what they are.
+    pub(super) fn restore_links(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            keeping.links_from = Some(Vec::new());
+            self.links.begin_restoring();
+        }
+    }
+
+    /// Puts some more of the links back.
+    pub(super) fn restore_some_links(&mut self) {
+        let Some(keeping) = &mut self.keeping else { return };
+        let Some(from) = &keeping.links_from else { return };
+        let Some(page) = keeping.shelf.links(from) else { return };
+        for (kind, id, links) in &page.entries {
+            self.links.restore(&self.plan.links, *kind, id, links);
+        }
+        keeping.links_from = page.next;
+        if keeping.links_from.is_none() {
+            self.links.end_restoring();
+        }
+    }
+
+    /// Labels are kept as they come: a person gave them.
+    pub(super) fn keep_labels(&mut self) {
+        if let Some(keeping) = &mut self.keeping {
+            self.links.keep_labels(&mut *keeping.shelf);
+        }
     }
 
     /// The place of the entity's profile: the one that is kept, or a new one.
@@ -103,6 +158,7 @@ impl Learner {
             let seen = words::seconds(profile.seen());
             keeping.shelf.put(kind, &id, &Kept { seen, measures: measures.collect() });
         }
+        self.links.keep(&mut *keeping.shelf);
         if std::mem::take(&mut keeping.priors_changed) {
             let measures = self.priors.iter().map(|(measure, state)| {
                 let mut words = Vec::new();
@@ -119,6 +175,12 @@ impl Learner {
             self.profiles.remove(place);
         }
         self.note_removed(kind, id);
+        self.waiting.forget(kind, id);
+        self.links.forget(&self.plan.links, kind, id);
+        if let Some(keeping) = &mut self.keeping {
+            keeping.shelf.put_label(kind, id, None);
+            self.links.keep_labels(&mut *keeping.shelf);
+        }
         // It may have been told once more, between the forgetting there and here.
         let Some(held) = self.cache.read(kind, id) else { return };
         if held.record().is_some_and(|record| record.cells().len() == 0) {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::graph::Key;
+use crate::learn::kept::KeptLabel;
 use crate::model::EntityKind;
 
 /// So many events of one entity are kept, the latest.
@@ -30,9 +31,16 @@ pub(super) struct Events {
     events: Vec<(Key, Verdict)>,
 }
 
+/// The latest verdict on an entity, and of whom it is an event as well.
+#[derive(Debug)]
+struct Labelled {
+    verdict: Verdict,
+    with: Vec<Key>,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Flags {
-    labels: HashMap<Key, Verdict>,
+    labels: HashMap<Key, Labelled>,
     pub(super) events: HashMap<Key, Events>,
     bad: f64,
 }
@@ -48,18 +56,27 @@ impl Flags {
 
     /// When that happened for which the entity is labelled as fraud.
     pub(super) fn bad_since(&self, entity: Key) -> Option<u32> {
-        self.labels.get(&entity).filter(|label| label.bad).map(|label| label.at)
+        let verdict = self.labels.get(&entity)?.verdict;
+        verdict.bad.then_some(verdict.at)
     }
 
     /// Labels an entity. Says whether that is news: an earlier label changes nothing.
     pub(super) fn label(&mut self, entity: Key, verdict: Verdict) -> bool {
-        let before = self.labels.get(&entity).copied();
+        let before = self.labels.get(&entity).map(|label| label.verdict);
         if before.is_some_and(|before| before.at > verdict.at) {
             return false;
         }
-        self.labels.insert(entity, verdict);
-        let count = |bad: bool| f64::from(u8::from(bad));
+        let label = self.labels.entry(entity).or_insert(Labelled { verdict, with: Vec::new() });
+        label.verdict = verdict;
         self.bad += count(verdict.bad) - count(before.is_some_and(|before| before.bad));
+        // The event of those that it no longer comes with has changed as well.
+        for key in &label.with {
+            let events = self.events.get_mut(key).map(|of| &mut of.events);
+            let event = events.and_then(|events| events.iter_mut().find(|(who, _)| *who == entity));
+            if let Some((_, then)) = event {
+                *then = verdict;
+            }
+        }
         true
     }
 
@@ -79,6 +96,49 @@ impl Flags {
         {
             events.swap_remove(oldest);
         }
+        if let Some(label) = self.labels.get_mut(&labelled)
+            && !label.with.contains(&key)
+        {
+            label.with.push(key);
+        }
+    }
+
+    /// Those of whom the entity's label is an event, itself among them.
+    pub(super) fn with(&self, labelled: Key) -> &[Key] {
+        self.labels.get(&labelled).map(|label| &*label.with).unwrap_or_default()
+    }
+
+    /// Who has events under a key.
+    pub(super) fn named(&self, key: Key) -> Option<(EntityKind, &str)> {
+        self.events.get(&key).map(|of| (of.kind, &*of.id))
+    }
+
+    /// The entity's label, and whose event it is beside its own.
+    pub(super) fn kept(&self, labelled: Key) -> Option<KeptLabel> {
+        let Labelled { verdict, with } = self.labels.get(&labelled)?;
+        let events = with.iter().filter(|key| **key != labelled);
+        let with = events.filter_map(|key| self.events.get(key)).map(|of| (of.kind, of.id.clone()));
+        Some(KeptLabel { bad: verdict.bad, at: verdict.at, with: with.collect() })
+    }
+
+    /// Takes back all that is known of an entity, and what it was an event of. Gives those
+    /// whose rate has changed, and those whose label was its event.
+    pub(super) fn forget(&mut self, entity: Key) -> (Vec<Key>, Vec<Key>) {
+        let events = self.events.remove(&entity).map(|of| of.events).unwrap_or_default();
+        let labelled: Vec<Key> = events.into_iter().map(|(who, _)| who).collect();
+        for who in &labelled {
+            if let Some(label) = self.labels.get_mut(who) {
+                label.with.retain(|key| *key != entity);
+            }
+        }
+        let Some(label) = self.labels.remove(&entity) else { return (Vec::new(), labelled) };
+        self.bad -= count(label.verdict.bad);
+        for key in &label.with {
+            if let Some(of) = self.events.get_mut(key) {
+                of.events.retain(|(who, _)| *who != entity);
+            }
+        }
+        (label.with, labelled)
     }
 
     /// The share of fraud among the events that are older than `delay` and within
@@ -102,4 +162,8 @@ impl Flags {
         let dues = events.iter().flat_map(|(_, v)| spans.clone().map(|s| v.at.saturating_add(s)));
         dues.filter(|due| *due > now).min().unwrap_or(u32::MAX)
     }
+}
+
+fn count(bad: bool) -> f64 {
+    f64::from(u8::from(bad))
 }

@@ -5,8 +5,9 @@
 //! that share nothing, the longest unseen of them first: who sends random values
 //! drops their own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::learn::kept::LinkValue;
 use crate::model::{EntityKind, MeasureId};
 
 /// So many values of one identifier an entity has at most.
@@ -43,8 +44,7 @@ pub(super) struct Entity {
 pub(super) struct Shared {
     pub(super) of: MeasureId,
     pub(super) hub: usize,
-    /// Where the value is an entity's own id: which.
-    pub(super) own: Option<(EntityKind, Box<str>)>,
+    pub(super) value: LinkValue,
     /// When each was seen last with it.
     pub(super) members: Vec<(Key, u32)>,
     /// When it is looked at again.
@@ -72,6 +72,15 @@ pub(super) struct Graph {
     pub(super) touched: BTreeSet<Key>,
     pub(super) edges: usize,
     pub(super) evicted: u64,
+    /// What is no longer as it is kept; nothing where nothing is.
+    pub(super) unkept: Option<Unkept>,
+}
+
+/// Entities whose links are to be kept anew, and those that have none any more.
+#[derive(Debug, Default)]
+pub(super) struct Unkept {
+    pub(super) changed: HashSet<Key>,
+    pub(super) gone: Vec<(EntityKind, Box<str>)>,
 }
 
 /// What a value is made with.
@@ -79,7 +88,7 @@ pub(super) struct Graph {
 pub(super) struct NewValue<'n> {
     pub(super) of: MeasureId,
     pub(super) hub: usize,
-    pub(super) own: Option<(EntityKind, &'n str)>,
+    pub(super) value: &'n LinkValue,
 }
 
 impl Graph {
@@ -100,7 +109,7 @@ impl Graph {
         let shared = self.values.entry(value).or_insert_with(|| Shared {
             of: new.of,
             hub: new.hub,
-            own: new.own.map(|(kind, id)| (kind, id.into())),
+            value: new.value.clone(),
             members: Vec::new(),
             due: u32::MAX,
             order: (false, 0),
@@ -149,6 +158,7 @@ impl Graph {
     pub(super) fn unlink(&mut self, entity: Key, value: Key) {
         self.touch_members(value);
         self.touched.insert(entity);
+        self.note_changed(entity);
         if let Some(shared) = self.values.get_mut(&value) {
             shared.members.retain(|(member, _)| *member != entity);
         }
@@ -159,6 +169,12 @@ impl Graph {
         }
         self.reorder_value(value);
         self.reorder_entity(entity);
+    }
+
+    pub(super) fn note_changed(&mut self, entity: Key) {
+        if let Some(unkept) = &mut self.unkept {
+            unkept.changed.insert(entity);
+        }
     }
 
     pub(super) fn touch_members(&mut self, value: Key) {
@@ -184,6 +200,10 @@ impl Graph {
         }
         if let Some(gone) = self.entities.remove(&entity) {
             self.entity_order.remove(&(gone.order, entity));
+            if let Some(unkept) = &mut self.unkept {
+                unkept.changed.remove(&entity);
+                unkept.gone.push((gone.kind, gone.id));
+            }
         }
         self.touched.remove(&entity);
     }

@@ -3,22 +3,25 @@
 
 mod flags;
 mod graph;
+mod keep;
 mod settle;
+mod tell;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
 
 use self::flags::{Flags, Verdict};
-use self::graph::{FAR, Graph, Key, NewValue};
+use self::graph::{Graph, Key, NewValue};
+use self::keep::Restoring;
 use self::settle::Unsettled;
+use super::kept::LinkValue;
 use super::words;
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Seconds,
-    Timestamp,
+    EntityKind, Identifier, IdentifierOf, LinkPlan, MeasureId, Plan, Seconds, Timestamp,
 };
-use crate::signals::{Cache, Label, Observation, Seen, Summary};
+use crate::signals::{Cache, Label, Observation, Seen};
 
 pub use flags::EVENTS;
 pub use graph::{MEMBERS, VALUES};
@@ -62,6 +65,11 @@ pub(super) struct Links {
     told: BTreeSet<Key>,
     told_values: BTreeSet<Key>,
     told_rates: BTreeSet<Key>,
+    /// Those of them that were observed or labelled: the others are told what follows
+    /// from that where the cache knows them, and stay away where it dropped them.
+    news: HashSet<Key>,
+    restoring: Restoring,
+    unkept_labels: BTreeSet<Key>,
     /// When which value's counts change by time alone: one entry a value.
     timers: BTreeSet<(u32, Key)>,
     rate_timers: BTreeSet<(u32, Key)>,
@@ -78,6 +86,9 @@ impl Links {
             told: BTreeSet::new(),
             told_values: BTreeSet::new(),
             told_rates: BTreeSet::new(),
+            news: HashSet::new(),
+            restoring: Restoring::default(),
+            unkept_labels: BTreeSet::new(),
             timers: BTreeSet::new(),
             rate_timers: BTreeSet::new(),
         }
@@ -101,18 +112,19 @@ impl Links {
     /// Learns which identifiers an entity has.
     pub(super) fn observe(&mut self, plan: &LinkPlan, observation: &Observation) {
         let Observation { kind, id, at, seen } = observation;
+        let at = words::seconds(*at);
         match seen {
             Seen::Value { signal, value } => {
                 let hash = u64::from(value.upper) << 32 | u64::from(value.hash);
                 for identifier in plan.of(IdentifierOf::Signal(*signal)) {
-                    self.see(plan, identifier, (*kind, id), hash, None, *at);
+                    self.see(plan, identifier, (*kind, id), &LinkValue::Hash(hash), at);
                 }
             }
             Seen::With { kind: other, id: own } => {
-                let hash = self.entity_key(*other, own);
                 for identifier in plan.of(IdentifierOf::Own(*other)) {
                     if identifier.links == *kind {
-                        self.see(plan, identifier, (*kind, id), hash, Some((*other, own)), *at);
+                        let value = LinkValue::Own(*other, own.clone());
+                        self.see(plan, identifier, (*kind, id), &value, at);
                     }
                 }
             }
@@ -124,16 +136,28 @@ impl Links {
         &mut self,
         plan: &LinkPlan,
         identifier: &Identifier,
-        (kind, id): (EntityKind, &str),
-        hash: u64,
-        own: Option<(EntityKind, &str)>,
-        at: Timestamp,
+        entity: (EntityKind, &str),
+        value: &LinkValue,
+        seen: u32,
     ) {
+        let (entity, value) = self.link(plan, identifier, entity, value, seen);
+        self.graph.note_changed(entity);
+        self.news.extend([entity, value]);
+    }
+
+    /// Ties an entity to a value; gives the keys of both.
+    fn link(
+        &mut self,
+        plan: &LinkPlan,
+        identifier: &Identifier,
+        (kind, id): (EntityKind, &str),
+        of: &LinkValue,
+        seen: u32,
+    ) -> (Key, Key) {
         let entity = self.entity_key(kind, id);
-        let value = self.hashed((identifier.id.0, hash));
+        let value = self.value_key(identifier.id, of);
         let hub = usize::from(identifier.hub);
-        let new = NewValue { of: identifier.id, hub, own };
-        let seen = words::seconds(at);
+        let new = NewValue { of: identifier.id, hub, value: of };
         self.graph.see((entity, kind, id), (value, &new), seen);
         self.told_values.insert(value);
         // What is due and was not looked at yet stays due.
@@ -149,6 +173,7 @@ impl Links {
             self.graph.evicted += 1;
             self.graph.drop_entity(key);
         }
+        (entity, value)
     }
 
     fn drop_value(&mut self, value: Key) {
@@ -166,22 +191,47 @@ impl Links {
         }
         self.unsettled.add(entity);
         self.flags.note((entity, label.kind, &label.id), entity, verdict);
-        self.told_rates.insert(entity);
         let edges = self.graph.entities.get(&entity).map(|e| &*e.edges).unwrap_or_default();
         for edge in edges {
-            let own = self.graph.values.get(&edge.value).and_then(|shared| shared.own.as_ref());
-            if let Some((kind, id)) = own
+            let value = self.graph.values.get(&edge.value).map(|shared| &shared.value);
+            if let Some(LinkValue::Own(kind, id)) = value
                 && plan.identifier(edge.of).is_some()
             {
                 let key = self.entity_key(*kind, id);
                 self.flags.note((key, *kind, id), entity, verdict);
-                self.told_rates.insert(key);
             }
+        }
+        let with = self.flags.with(entity);
+        self.told_rates.extend(with);
+        self.news.extend(with);
+        self.news.insert(entity);
+        self.note_label(entity);
+    }
+
+    /// Forgets an entity: its links, its label, and those by its id.
+    pub(super) fn forget(&mut self, plan: &LinkPlan, kind: EntityKind, id: &str) {
+        let entity = self.entity_key(kind, id);
+        self.graph.drop_entity(entity);
+        for identifier in plan.of(IdentifierOf::Own(kind)) {
+            let value = self.hashed((identifier.id.0, entity));
+            self.set_due(value, u32::MAX);
+            self.graph.drop_value(value);
+        }
+        self.told_rates.remove(&entity);
+        self.news.remove(&entity);
+        let (changed, labelled) = self.flags.forget(entity);
+        self.told_rates.extend(changed.into_iter().filter(|key| *key != entity));
+        for key in labelled {
+            self.note_label(key);
         }
     }
 
-    /// Lets time pass until `now`, and tells the records what changed.
+    /// Lets time pass until `now`, and tells the records what changed. Before all that is
+    /// kept is back they know better.
     pub(super) fn advance(&mut self, plan: &Plan, cache: &Cache, now: Timestamp) {
+        if self.is_restoring() {
+            return;
+        }
         let links = &plan.links;
         let seconds = words::seconds(now);
         while let Some((due, value)) = self.timers.first().copied() {
@@ -205,7 +255,12 @@ impl Links {
         let work = self.bounds.work;
         self.unsettled.distances(&mut self.graph, |key| flags.is_bad(key), work, &mut self.told);
         self.unsettled.clusters(&mut self.graph, self.bounds.max_cluster, work, &mut self.told);
-        self.tell(links, cache, now);
+        if self.restoring == Restoring::Settling && self.is_settled() {
+            self.restoring = Restoring::Done;
+        }
+        if self.restoring == Restoring::Done {
+            self.tell(links, cache, now);
+        }
     }
 
     /// Entities, values and what ties them.
@@ -254,78 +309,11 @@ impl Links {
         }
     }
 
-    fn tell(&mut self, plan: &LinkPlan, cache: &Cache, now: Timestamp) {
-        let seconds = words::seconds(now);
-        for key in std::mem::take(&mut self.told) {
-            let Some(node) = self.graph.entities.get(&key) else { continue };
-            let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
-            let numbers = asked.map(|m| (m.id, self.number(key, m, seconds)));
-            tell(cache, (node.kind, &node.id), numbers, now);
-            if node.edges.is_empty() && self.unsettled.is_empty() {
-                self.graph.drop_entity(key);
-            }
+    fn value_key(&self, identifier: MeasureId, value: &LinkValue) -> Key {
+        match value {
+            LinkValue::Hash(hash) => self.hashed((identifier.0, *hash)),
+            LinkValue::Own(kind, id) => self.hashed((identifier.0, self.entity_key(*kind, id))),
         }
-        for key in std::mem::take(&mut self.told_values) {
-            let Some(shared) = self.graph.values.get(&key) else { continue };
-            if let Some((kind, id)) = &shared.own {
-                let asked = plan.measures.iter().filter(|measure| measure.kind == *kind);
-                let numbers = asked.filter_map(|measure| match measure.of {
-                    Linked::Shared { identifier, window } if identifier == shared.of => {
-                        Some((measure.id, self.sharers(key, window, seconds)))
-                    }
-                    _ => None,
-                });
-                tell(cache, (*kind, id), numbers, now);
-            }
-            if shared.members.is_empty() {
-                self.set_due(key, u32::MAX);
-                self.graph.drop_value(key);
-            }
-        }
-        for key in std::mem::take(&mut self.told_rates) {
-            let Some(events) = self.flags.events.get(&key) else { continue };
-            let rates = || {
-                plan.measures.iter().filter(|m| m.kind == events.kind).filter_map(|m| match m.of {
-                    Linked::FlagRate { window, delay } => Some((m.id, span(window), span(delay))),
-                    _ => None,
-                })
-            };
-            let rate = |window, delay| self.flags.rate(key, window, delay, seconds);
-            let numbers = rates().map(|(id, window, delay)| (id, rate(window, delay)));
-            tell(cache, (events.kind, &events.id), numbers, now);
-            let spans = rates().flat_map(|(_, window, delay)| [window, delay]);
-            let due = self.flags.due(key, spans, seconds);
-            if due != u32::MAX {
-                self.rate_timers.insert((due, key));
-            }
-        }
-    }
-
-    fn number(&self, key: Key, measure: &LinkMeasure, now: u32) -> Option<f64> {
-        let node = self.graph.entities.get(&key)?;
-        match measure.of {
-            Linked::Shared { identifier, window } => {
-                let of = |edge: &&graph::Edge| edge.of == identifier;
-                match node.edges.iter().filter(of).max_by_key(|edge| edge.seen) {
-                    Some(latest) => self.sharers(latest.value, window, now),
-                    None => None,
-                }
-            }
-            Linked::Distance { depth } => match node.distance {
-                FAR => Some(f64::INFINITY),
-                steps if steps > depth => Some(f64::INFINITY),
-                steps => Some(f64::from(steps)),
-            },
-            Linked::Cluster => Some(node.cluster as f64),
-            Linked::FlagRate { .. } => None,
-        }
-    }
-
-    /// How many were seen with the value within the window.
-    fn sharers(&self, value: Key, window: Seconds, now: u32) -> Option<f64> {
-        let members = &self.graph.values.get(&value)?.members;
-        let inside = |seen: u32| seen.saturating_add(span(window)) > now;
-        Some(members.iter().filter(|(_, seen)| inside(*seen)).count() as f64)
     }
 
     fn entity_key(&self, kind: EntityKind, id: &str) -> Key {
@@ -337,26 +325,6 @@ impl Links {
         of.hash(&mut hasher);
         hasher.finish()
     }
-}
-
-fn tell(
-    cache: &Cache,
-    (kind, id): (EntityKind, &str),
-    numbers: impl Iterator<Item = (MeasureId, Option<f64>)>,
-    now: Timestamp,
-) {
-    let mut numbers = numbers.peekable();
-    if numbers.peek().is_none() {
-        return;
-    }
-    // A refused write is counted by the cache; there is nobody to tell.
-    let _refused = cache.update(kind, id, now, |record| {
-        for (measure, number) in numbers {
-            // Known once, and nothing now.
-            let Some(number) = number.or(record.tells(measure).then_some(0.0)) else { continue };
-            record.summarise(measure, &Summary::Window(number));
-        }
-    });
 }
 
 /// Whole seconds, rounded up.

@@ -1,0 +1,135 @@
+//! Profiles, links and labels.
+
+use super::Rest;
+use crate::learn::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue};
+use crate::model::{EntityKind, Vocabulary};
+use crate::store::names::Names;
+
+// How the value of a link is written.
+const HASH: u8 = 0;
+const OWN: u8 = 1;
+
+pub(in crate::store) fn encode_profile(
+    kept: &Kept,
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Option<Vec<u8>> {
+    let mut bytes = kept.seen.to_le_bytes().to_vec();
+    for KeptMeasure { measure, time, words } in &kept.measures {
+        bytes.extend(names.measure(*measure, vocabulary)?.to_le_bytes());
+        bytes.extend(u16::try_from(words.len()).ok()?.to_le_bytes());
+        bytes.extend(time.to_le_bytes());
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+    Some(bytes)
+}
+
+pub(in crate::store) fn decode_profile(
+    bytes: &[u8],
+    names: &Names,
+    vocabulary: &Vocabulary,
+) -> Option<Kept> {
+    let mut rest = Rest(bytes);
+    let mut kept = Kept { seen: rest.u32()?, measures: Vec::new() };
+    while !rest.0.is_empty() {
+        let (number, len, time) = (rest.u16()?, rest.u16()?, rest.u32()?);
+        let (words, _) = rest.take(usize::from(len) * 8)?.as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        if let Some(measure) = names.measure_id(number, vocabulary) {
+            kept.measures.push(KeptMeasure { measure, time, words });
+        }
+    }
+    Some(kept)
+}
+
+/// What there is no number for is left out.
+pub(in crate::store) fn encode_links(
+    links: &[KeptLink],
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(links.len() * 15);
+    for KeptLink { identifier, value, seen } in links {
+        let Some(identifier) = names.measure(*identifier, vocabulary) else { continue };
+        let head = [&identifier.to_le_bytes()[..], &seen.to_le_bytes()].concat();
+        match value {
+            LinkValue::Hash(hash) => {
+                bytes.extend(head);
+                bytes.push(HASH);
+                bytes.extend(hash.to_le_bytes());
+            }
+            LinkValue::Own(kind, id) => {
+                let Some(entity) = encode_entity(*kind, id, names, vocabulary) else { continue };
+                bytes.extend(head);
+                bytes.push(OWN);
+                bytes.extend(entity);
+            }
+        }
+    }
+    bytes
+}
+
+/// Links by what the catalog doesn't name now are left out.
+pub(in crate::store) fn decode_links(
+    bytes: &[u8],
+    names: &Names,
+    vocabulary: &Vocabulary,
+) -> Option<Vec<KeptLink>> {
+    let mut rest = Rest(bytes);
+    let mut links = Vec::new();
+    while !rest.0.is_empty() {
+        let (number, seen, tag) = (rest.u16()?, rest.u32()?, rest.u8()?);
+        let value = match tag {
+            HASH => Some(LinkValue::Hash(rest.array().map(u64::from_le_bytes)?)),
+            OWN => {
+                let (kind, id) = rest.entity(names, vocabulary)?;
+                kind.map(|kind| LinkValue::Own(kind, id.into()))
+            }
+            _ => return None,
+        };
+        if let Some(identifier) = names.measure_id(number, vocabulary)
+            && let Some(value) = value
+        {
+            links.push(KeptLink { identifier, value, seen });
+        }
+    }
+    Some(links)
+}
+
+pub(in crate::store) fn encode_label(
+    label: &KeptLabel,
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Vec<u8> {
+    let mut bytes = label.at.to_le_bytes().to_vec();
+    bytes.push(u8::from(label.bad));
+    for (kind, id) in &label.with {
+        bytes.extend(encode_entity(*kind, id, names, vocabulary).unwrap_or_default());
+    }
+    bytes
+}
+
+pub(in crate::store) fn decode_label(
+    bytes: &[u8],
+    names: &Names,
+    vocabulary: &Vocabulary,
+) -> Option<KeptLabel> {
+    let mut rest = Rest(bytes);
+    let (at, bad) = (rest.u32()?, rest.u8()?);
+    let mut with = Vec::new();
+    while !rest.0.is_empty() {
+        let (kind, id) = rest.entity(names, vocabulary)?;
+        with.extend(kind.map(|kind| (kind, id.into())));
+    }
+    Some(KeptLabel { bad: bad != 0, at, with })
+}
+
+fn encode_entity(
+    kind: EntityKind,
+    id: &str,
+    names: &mut Names,
+    vocabulary: &Vocabulary,
+) -> Option<Vec<u8>> {
+    let (kind, len) = (names.kind(kind, vocabulary)?, u16::try_from(id.len()).ok()?);
+    Some([&kind.to_le_bytes()[..], &len.to_le_bytes(), id.as_bytes()].concat())
+}

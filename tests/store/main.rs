@@ -6,6 +6,7 @@ mod support;
 
 mod faults;
 mod kept;
+mod links;
 mod refusals;
 
 use std::path::Path;

@@ -1,0 +1,92 @@
+//! Links and labels after a restart.
+
+use jiff::Timestamp;
+use plimsoll::proto::signal_service_client::SignalServiceClient;
+use plimsoll::proto::{Entity, ForgetRequest};
+use rustix::process::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::client::Request;
+use crate::support::plimsoll::Plimsoll;
+use crate::{by_grpc, report_durably, score, until};
+
+const LINKS: &str = r#"
+apiVersion: plimsoll/v1
+kind: Catalog
+entities: {user: {}, device: {}}
+signals:
+  user.address_key: {type: string}
+links: {user.address_key: {}, device.id: {}}
+---
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {name: session}
+score:
+  range: [0, 100]
+  direction: risk
+  precision: 1
+  missing: 0
+  factors:
+    near: {value: "linked_to_flagged(user, 2)", curve: {steps: {points: [[0, 1], [1, 0.5], [3, 0]]}}, weight: 0.5}
+    device: {value: 'flag_rate(device, "30d", "1s")', curve: {linear: {to: 0.1}}, weight: 0.5}
+levels: {low: {from: 0}, high: {from: 50}}
+rules:
+  - {name: all, when: 'score >= 0', decision: allow}
+"#;
+
+fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
+    let entity = json!({"type": "user", "id": id});
+    let labels = json!({"labels": [{"entity": entity, "label": "fraud", "at": at.to_string()}]});
+    let post = Request::post("/v1/labels", labels.to_string());
+    let answer = plimsoll.ask(&post.header("content-type", "application/json"));
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn links_and_labels_survive_and_a_forgotten_one_does_not() {
+    let data = TempDir::new().unwrap();
+    let serve = || {
+        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
+        plimsoll.wait_for("ready", 0);
+        plimsoll
+    };
+    let mut first = serve();
+    report_durably(&first, "ann", &json!({"address_key": "k1"}));
+    report_durably(&first, "mallory", &json!({"address_key": "k1"}));
+    score(&first, "mallory", "d1");
+    // Ann is one step off, and the device has an event of fraud as soon as it is known.
+    let at = Timestamp::now();
+    let told = until(
+        || {
+            label_as_fraud(&first, "mallory", at);
+            score(&first, "ann", "d1")
+        },
+        |score| *score == 75.0,
+    );
+    first.process.signal(Signal::TERM);
+    assert!(first.process.wait_for_end().success());
+
+    let mut second = serve();
+    assert_eq!(score(&second, "ann", "d1"), told);
+    // Who comes to share the address is linked to what was there before.
+    report_durably(&second, "bob", &json!({"address_key": "k1"}));
+    until(|| score(&second, "bob", "d2"), |score| *score == 25.0);
+    // A label that was taken is on disk with the next durable report.
+    label_as_fraud(&second, "bob", Timestamp::now());
+    until(|| score(&second, "bob", "d9"), |score| *score == 50.0);
+    report_durably(&second, "carl", &json!({"address_key": "k2"}));
+    second.process.kill();
+
+    let third = serve();
+    until(|| score(&third, "bob", "d9"), |score| *score == 50.0);
+    by_grpc(&third, async |mut client: SignalServiceClient<_>| {
+        for id in ["mallory", "bob"] {
+            let entity = Some(Entity { r#type: "user".to_owned(), id: id.to_owned() });
+            client.forget(ForgetRequest { entity }).await.unwrap();
+        }
+    });
+    // Nobody near is labelled any more.
+    until(|| score(&third, "ann", "d5"), |score| *score == 0.0);
+    until(|| score(&third, "mallory", "d1"), |score| *score < 50.0);
+}

@@ -1,6 +1,6 @@
 //! The database below the store: opening it, and refusing what must not be touched.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,11 @@ const FORMAT: u32 = 1;
 
 const FORMAT_KEY: &str = "format";
 const VALUE_KEY: &str = "value_key";
+
+/// Locked by the process that has the store open, from before it makes one.
+const LOCK: &str = "plimsoll.lock";
+/// There while a store is made: what else is there then may be part of one.
+const UNFINISHED: &str = "unfinished";
 
 /// Memory that the database may use: it is written, and read once.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -116,6 +121,7 @@ pub(super) struct Disk {
     profiles: Keyspace,
     links: Keyspace,
     labels: Keyspace,
+    _lock: File,
 }
 
 impl std::fmt::Debug for Disk {
@@ -127,16 +133,19 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// Opens it, or makes it. Gives the key of value hashes that is kept in it.
     pub(super) fn open(folder: &Path) -> Result<(Self, [u8; 16]), OpenError> {
-        let is_new = prepare(folder)?;
+        let (lock, is_new) = prepare(folder)?;
         // A damaged file may be met by an assertion rather than an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder)))
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder, lock)))
             .unwrap_or_else(|_| Err(Fault::Damaged("its files contradict each other".to_owned())));
         let disk = opened.map_err(|why| why.of(folder))?;
         let key = disk.check(folder, is_new)?;
+        if is_new {
+            finish(folder).map_err(|why| unusable(folder, &why))?;
+        }
         Ok((disk, key))
     }
 
-    fn open_database(folder: &Path) -> Result<Self, Fault> {
+    fn open_database(folder: &Path, lock: File) -> Result<Self, Fault> {
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
@@ -148,7 +157,7 @@ impl Disk {
         let (entities, profiles) = (keyspace("entities")?, keyspace("profiles")?);
         // Those that an older version didn't know are made here.
         let (links, labels) = (keyspace("links")?, keyspace("labels")?);
-        Ok(Disk { database, meta, names, entities, profiles, links, labels })
+        Ok(Disk { database, meta, names, entities, profiles, links, labels, _lock: lock })
     }
 
     pub(super) fn room(&self, room: Room) -> &Keyspace {
@@ -170,10 +179,7 @@ impl Disk {
                 return Err(damaged("it doesn't say what format it has"));
             }
             let mut key = [0; 16];
-            getrandom::fill(&mut key).map_err(|why| OpenError::Unusable {
-                folder: folder.to_owned(),
-                why: why.to_string(),
-            })?;
+            getrandom::fill(&mut key).map_err(|why| unusable(folder, &why))?;
             let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
             batch.insert(&self.meta, FORMAT_KEY, FORMAT.to_be_bytes());
             batch.insert(&self.meta, VALUE_KEY, key);
@@ -204,27 +210,54 @@ impl Disk {
     }
 }
 
-/// Makes the folder, for this user only; refuses one that is somebody else's. Says
-/// whether it is empty.
-fn prepare(folder: &Path) -> Result<bool, OpenError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let unusable =
-        |why: io::Error| OpenError::Unusable { folder: folder.to_owned(), why: why.to_string() };
+fn unusable(folder: &Path, why: &dyn std::fmt::Display) -> OpenError {
+    OpenError::Unusable { folder: folder.to_owned(), why: why.to_string() }
+}
+
+/// Makes the folder, for this user only, and takes it for this process; refuses one that
+/// is somebody else's. Says whether a store is to be made in it.
+fn prepare(folder: &Path) -> Result<(File, bool), OpenError> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let unusable = |why: io::Error| unusable(folder, &why);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
-    // Without this file a database is made anew, whatever else is there.
-    let marked = folder.join("version").try_exists().map_err(unusable)?;
-    let keyspaces = folder.join("keyspaces").is_dir();
+    let is_there = |file: &str| folder.join(file).try_exists().map_err(unusable);
     let lost = |file: &str| {
         let why = format!("`{file}` is not there");
         Err(OpenError::Damaged { folder: folder.to_owned(), why })
     };
-    match (marked, keyspaces) {
-        (true, true) => Ok(false),
-        (true, false) => lost("keyspaces"),
-        (false, true) => lost("version"),
-        (false, false) => match fs::read_dir(folder).map_err(unusable)?.next() {
-            None => Ok(true),
-            Some(_) => Err(OpenError::Foreign(folder.to_owned())),
-        },
+    let of_a_store = [LOCK, UNFINISHED, "version", "keyspaces"];
+    let is_empty = fs::read_dir(folder).map_err(unusable)?.next().is_none();
+    if !is_empty && !of_a_store.iter().any(|name| folder.join(name).exists()) {
+        return Err(OpenError::Foreign(folder.to_owned()));
     }
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let lock = options.open(folder.join(LOCK)).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(folder.to_owned())),
+        Err(TryLockError::Error(why)) => return Err(unusable(why)),
+    }
+    // Without `version` a database is made anew, whatever else is there.
+    match (is_there(UNFINISHED)?, is_there("version")?, folder.join("keyspaces").is_dir()) {
+        (true, ..) => Ok((lock, true)),
+        (false, true, true) => Ok((lock, false)),
+        (false, true, false) => lost("keyspaces"),
+        (false, false, true) => lost("version"),
+        (false, false, false) => {
+            File::create(folder.join(UNFINISHED)).map_err(unusable)?;
+            sync(folder).map_err(unusable)?;
+            Ok((lock, true))
+        }
+    }
+}
+
+/// The store is whole: from now on, what is not there was lost.
+fn finish(folder: &Path) -> io::Result<()> {
+    fs::remove_file(folder.join(UNFINISHED))?;
+    sync(folder)
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }

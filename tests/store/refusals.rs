@@ -49,6 +49,34 @@ fn a_second_process_is_told_that_the_folder_is_taken() {
 }
 
 #[test]
+fn whoever_makes_a_store_has_its_folder_from_the_first_moment() {
+    let data = TempDir::new().unwrap();
+    let lock = fs::File::create(data.path().join("plimsoll.lock")).unwrap();
+    lock.lock().unwrap();
+    is_told(&refused(data.path()), data.path(), "another process has the store");
+    drop(lock);
+    serve(data.path());
+}
+
+#[test]
+fn a_start_that_is_killed_while_it_makes_the_store_is_made_good_by_the_next() {
+    // As much as a store has of itself when it is cut off: nothing, folders, all but its format.
+    let nothing = TempDir::new().unwrap();
+    let folders = TempDir::new().unwrap();
+    fs::create_dir_all(folders.path().join("keyspaces/0/tables")).unwrap();
+    let unnamed = TempDir::new().unwrap();
+    drop(Database::builder(unnamed.path()).open().unwrap());
+    for data in [nothing, folders, unnamed] {
+        fs::write(data.path().join("unfinished"), "").unwrap();
+        let mut server = serve(data.path());
+        report_durably(&server, "ann", &json!({"standing": 10}));
+        assert!(!data.path().join("unfinished").exists());
+        server.process.kill();
+        assert_eq!(score(&serve(data.path()), "ann", "d1"), 30.0);
+    }
+}
+
+#[test]
 fn a_newer_version_is_refused() {
     let data = filled();
     {

@@ -17,7 +17,7 @@ use crate::model::Timestamp;
 use crate::policy::publisher::{Publisher, feed_name};
 use crate::signals::Observations;
 use crate::store::Store;
-use crate::telemetry::{ExportState, Gauges, Loaded, Metrics, StoreGauges, Traces};
+use crate::telemetry::{ExportState, Gauges, LearningGauges, Loaded, Metrics, StoreGauges, Traces};
 
 /// The rooms that have something to tell.
 #[derive(Clone)]
@@ -144,6 +144,26 @@ impl Outside {
         }
     }
 
+    fn learning_gauges(&self) -> LearningGauges {
+        let learned = self.learned.load();
+        LearningGauges {
+            waiting: self.observations.len() as u64,
+            delayed: learned.delayed,
+            learned: learned.observations,
+            dropped: self.observations.dropped(),
+            crowded_out: learned.crowded_out,
+            mistrusted: learned.mistrusted,
+            disbelieved: learned.disbelieved,
+            profiles: learned.profiles,
+            profiles_evicted: learned.evicted,
+            summaries_refused: learned.refused,
+            linked: learned.links.entities,
+            links: learned.links.edges,
+            links_evicted: learned.links.evicted,
+            labels: learned.links.labels,
+        }
+    }
+
     /// What a scrape asks of the rooms.
     fn gauges(&self) -> Gauges {
         let (state, stats) = (self.publisher.state(), self.pdp.cache.stats());
@@ -159,12 +179,7 @@ impl Outside {
             at: file.loaded_at,
             failing: file.error.is_some(),
         });
-        let learned = self.learned.load();
         Gauges {
-            observations_learned: learned.observations,
-            profiles: learned.profiles,
-            profiles_evicted: learned.evicted,
-            summaries_refused: learned.refused,
             ready: self.readiness.is_ready(),
             revision: state.revision,
             loaded_at: state.loaded_at,
@@ -181,8 +196,7 @@ impl Outside {
             signals_accepted: stats.signals_accepted,
             signals_older: stats.signals_older,
             signals_rejected: stats.signals_rejected,
-            observations_dropped: self.observations.dropped(),
-            observations_waiting: self.observations.len() as u64,
+            learning: self.learning_gauges(),
             connections: self.load.connections() as u64,
             requests_in_flight: self.load.requests() as u64,
             body_bytes: self.load.body_bytes() as u64,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use super::baseline::BaselineState;
-use super::links::{LinkBounds, Links};
+use super::links::{LinkBounds, Links, LinksHeld};
 use super::profile::{NEVER, Profile};
 use super::profiles::Profiles;
 use super::state::State;
@@ -61,6 +61,11 @@ pub struct Learned {
     pub mistrusted: u64,
     /// Observations that were to wait, and found no room.
     pub crowded_out: u64,
+    /// Observations from a time that is not to be believed.
+    pub disbelieved: u64,
+    /// Observations that wait, as their signal's `learn.delay` says.
+    pub delayed: u64,
+    pub links: LinksHeld,
 }
 
 /// Why the cache is told.
@@ -92,6 +97,7 @@ pub struct Learner {
     observations: u64,
     refused: u64,
     mistrusted: u64,
+    disbelieved: u64,
     words: Vec<u64>,
     scratch: Vec<u64>,
     keeping: Option<Keeping>,
@@ -114,6 +120,7 @@ impl Learner {
             observations: 0,
             refused: 0,
             mistrusted: 0,
+            disbelieved: 0,
             words: Vec::new(),
             scratch: Vec::new(),
             keeping: None,
@@ -141,12 +148,10 @@ impl Learner {
             refused: self.refused,
             mistrusted: self.mistrusted,
             crowded_out: self.waiting.dropped,
+            disbelieved: self.disbelieved,
+            delayed: self.waiting.len() as u64,
+            links: self.links.held(),
         }
-    }
-
-    /// How many entities and values are linked, and by how many links.
-    pub fn links_held(&self) -> (usize, usize, usize) {
-        self.links.held()
     }
 
     /// Bytes of all profiles, without the allocator's rounding.
@@ -184,6 +189,11 @@ impl Learner {
             return;
         }
         self.learn(observation);
+    }
+
+    /// Counts an observation that is from a time that can't be.
+    pub(super) fn disbelieve(&mut self) {
+        self.disbelieved += 1;
     }
 
     fn learn(&mut self, observation: &Observation) {

@@ -7,6 +7,7 @@
 //! ```
 
 mod baseline;
+mod clock;
 mod familiar;
 mod hours;
 mod kept;
@@ -29,9 +30,10 @@ use std::time::{Duration, Instant};
 use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
+use clock::Clock;
 pub use kept::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf};
 pub use learner::{Bounds, Learned, Learner};
-pub use links::{EVENTS, LinkBounds, MEMBERS, MOST_STEPS, VALUES};
+pub use links::{EVENTS, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
 
 /// How long observations may wait where few come in.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -50,6 +52,7 @@ pub fn run(
     stop: &Receiver<()>,
 ) {
     let mut kept_at = Instant::now();
+    let (mut clock, mut looked_at) = (Clock::new(Timestamp::now()), Instant::now());
     loop {
         if let Some(plan) = plan()
             && !Arc::ptr_eq(&plan, learner.plan())
@@ -63,14 +66,21 @@ pub fn run(
             learner.label(&label);
         }
         observations.set_labels_full(learner.is_full_of_labels());
+        let passed = looked_at.elapsed();
+        looked_at += passed;
+        let now = clock.look(Timestamp::now(), passed);
         let mut learned = 0;
         while learned < BATCH
             && let Some(observation) = observations.pop()
         {
-            learner.observe(&observation);
+            if clock.believes(observation.at) {
+                learner.observe(&observation);
+            } else {
+                learner.disbelieve();
+            }
             learned += 1;
         }
-        learner.advance(Timestamp::now());
+        learner.advance(now);
         told(learner.learned());
         let pause = if learned == BATCH { Duration::ZERO } else { PAUSE };
         if kept_at.elapsed() >= KEEP {

@@ -20,6 +20,10 @@ impl Waiting {
         Waiting { observations: BTreeMap::new(), most, next: 0, dropped: 0 }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.observations.len()
+    }
+
     pub(super) fn push(&mut self, observation: Observation, delay: Seconds) {
         if self.observations.len() >= self.most {
             self.dropped += 1;

@@ -28,12 +28,7 @@ pub struct Gauges {
     pub signals_accepted: u64,
     pub signals_older: u64,
     pub signals_rejected: u64,
-    pub observations_dropped: u64,
-    pub observations_waiting: u64,
-    pub observations_learned: u64,
-    pub profiles: u64,
-    pub profiles_evicted: u64,
-    pub summaries_refused: u64,
+    pub learning: LearningGauges,
     pub connections: u64,
     pub requests_in_flight: u64,
     pub body_bytes: u64,
@@ -42,6 +37,31 @@ pub struct Gauges {
     pub spans_dropped: u64,
     pub exports: ExportCounts,
     pub store: StoreGauges,
+}
+
+/// What learning says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LearningGauges {
+    /// Observations in the queue.
+    pub waiting: u64,
+    /// Observations that their signal's `learn.delay` holds back.
+    pub delayed: u64,
+    pub learned: u64,
+    /// As the queue was full.
+    pub dropped: u64,
+    /// As too many are held back.
+    pub crowded_out: u64,
+    /// Of entities that are labelled as fraud.
+    pub mistrusted: u64,
+    /// Of a clock that has jumped.
+    pub disbelieved: u64,
+    pub profiles: u64,
+    pub profiles_evicted: u64,
+    pub summaries_refused: u64,
+    pub linked: u64,
+    pub links: u64,
+    pub links_evicted: u64,
+    pub labels: u64,
 }
 
 /// What a store says of itself.
@@ -87,12 +107,6 @@ impl Gauges {
                     ("rejected", self.signals_rejected),
                 ],
             ),
-            number(names::OBSERVATIONS_DROPPED, self.observations_dropped),
-            number(names::OBSERVATIONS_WAITING, self.observations_waiting),
-            number(names::OBSERVATIONS_LEARNED, self.observations_learned),
-            number(names::PROFILES, self.profiles),
-            number(names::PROFILES_EVICTED, self.profiles_evicted),
-            number(names::SUMMARIES_REFUSED, self.summaries_refused),
             number(names::CONNECTIONS, self.connections),
             number(names::REQUESTS_IN_FLIGHT, self.requests_in_flight),
             number(names::BODY_BYTES, self.body_bytes),
@@ -104,6 +118,7 @@ impl Gauges {
             number(names::SPANS_WAITING, self.spans_waiting),
             self.exports.family(),
         ]);
+        all.extend(self.learning.families());
         all.extend(self.store.families());
         all
     }
@@ -137,6 +152,31 @@ impl Gauges {
             each(names::LIST_FAILING, "list", &self.lists, |list| Some(failing(list))),
             each(names::FILE_AGE, "file", &self.files, |file| file.at.map(|at| age(at, now))),
             each(names::FILE_FAILING, "file", &self.files, |file| Some(failing(file))),
+        ]
+    }
+}
+
+impl LearningGauges {
+    fn families(&self) -> Vec<Family> {
+        let number = |name, value: u64| single(name, Value::Count(value));
+        let dropped = [
+            ("queue_full", self.dropped),
+            ("delayed_full", self.crowded_out),
+            ("fraud", self.mistrusted),
+            ("clock", self.disbelieved),
+        ];
+        vec![
+            counts(names::OBSERVATIONS_DROPPED, "cause", &dropped),
+            number(names::OBSERVATIONS_WAITING, self.waiting),
+            number(names::OBSERVATIONS_DELAYED, self.delayed),
+            number(names::OBSERVATIONS_LEARNED, self.learned),
+            number(names::PROFILES, self.profiles),
+            number(names::PROFILES_EVICTED, self.profiles_evicted),
+            number(names::SUMMARIES_REFUSED, self.summaries_refused),
+            number(names::LINKED, self.linked),
+            number(names::LINKS, self.links),
+            number(names::LINKS_EVICTED, self.links_evicted),
+            number(names::LABELS, self.labels),
         ]
     }
 }

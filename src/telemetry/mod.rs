@@ -17,7 +17,7 @@ mod trace;
 pub use counters::{Counter, Histogram};
 pub use decisions::{DecisionMetrics, PolicyMetrics};
 pub use export::{ExportCounts, ExportState};
-pub use gauges::{Gauges, Loaded, StoreGauges};
+pub use gauges::{Gauges, LearningGauges, Loaded, StoreGauges};
 pub use log::init as init_log;
 #[cfg(feature = "otlp")]
 pub use otlp::Exporter;

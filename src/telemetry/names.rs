@@ -116,9 +116,11 @@ pub(super) const CACHE_REFUSED: Name =
     counter("plimsoll_signal_writes_refused", "Writes refused as the cache was full");
 pub(super) const SIGNALS: Name = counter("plimsoll_signals", "Reported signals, by outcome");
 pub(super) const OBSERVATIONS_DROPPED: Name =
-    counter("plimsoll_observations_dropped", "Observations dropped as their queue was full");
+    counter("plimsoll_observations_dropped", "Observations that were not learned, by cause");
 pub(super) const OBSERVATIONS_WAITING: Name =
     gauge("plimsoll_observations_waiting", "Observations that wait to be learned");
+pub(super) const OBSERVATIONS_DELAYED: Name =
+    gauge("plimsoll_observations_delayed", "Observations held back as learn.delay says");
 pub(super) const OBSERVATIONS_LEARNED: Name =
     counter("plimsoll_observations_learned", "Observations that taught something");
 pub(super) const PROFILES: Name =
@@ -129,6 +131,12 @@ pub(super) const SUMMARIES_REFUSED: Name = counter(
     "plimsoll_summaries_refused",
     "Learned summaries that a record had no room for: the policies want too much learned",
 );
+pub(super) const LINKED: Name = gauge("plimsoll_linked_entities", "Entities that have links");
+pub(super) const LINKS: Name =
+    gauge("plimsoll_links", "Links between entities and values of their identifiers");
+pub(super) const LINKS_EVICTED: Name =
+    counter("plimsoll_links_evicted", "Linked entities and values dropped to make room");
+pub(super) const LABELS: Name = gauge("plimsoll_labels", "Entities that are labelled");
 
 // The store.
 

@@ -57,7 +57,7 @@ fn decisions_are_counted_as_they_were_made() {
         (r#"plimsoll_spans_dropped_total{cause="queue_full"}"#, 0.0),
         ("plimsoll_ready", 1.0),
         ("plimsoll_policy_errors", 0.0),
-        ("plimsoll_observations_dropped_total", 0.0),
+        (r#"plimsoll_observations_dropped_total{cause="queue_full"}"#, 0.0),
         ("plimsoll_entities", 1.0),
     ] {
         assert_eq!(value(&page, sample), expected, "{sample} in {page}");

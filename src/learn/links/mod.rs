@@ -53,6 +53,18 @@ impl Default for LinkBounds {
     }
 }
 
+/// How much there is of links and labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinksHeld {
+    pub entities: u64,
+    pub values: u64,
+    /// Ties between entities and values.
+    pub edges: u64,
+    /// Entities and values dropped to make room.
+    pub evicted: u64,
+    pub labels: u64,
+}
+
 /// The links between entities. Time is an argument.
 #[derive(Debug)]
 pub(super) struct Links {
@@ -263,9 +275,14 @@ impl Links {
         }
     }
 
-    /// Entities, values and what ties them.
-    pub(super) fn held(&self) -> (usize, usize, usize) {
-        (self.graph.entities.len(), self.graph.values.len(), self.graph.edges)
+    pub(super) fn held(&self) -> LinksHeld {
+        LinksHeld {
+            entities: self.graph.entities.len() as u64,
+            values: self.graph.values.len() as u64,
+            edges: self.graph.edges as u64,
+            evicted: self.graph.evicted,
+            labels: self.flags.len() as u64,
+        }
     }
 
     /// Whether all that came was computed.

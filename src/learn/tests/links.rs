@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::support::{HOUR, SIGNAL, USER, at};
-use crate::learn::{Bounds, Learner, LinkBounds};
+use crate::learn::{Bounds, Learner, LinkBounds, LinksHeld};
 use crate::model::{
     EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Value,
 };
@@ -227,7 +227,7 @@ fn random_identifiers_grow_nothing_and_drop_no_shared_one() {
         }
     }
     house.settle(30_000);
-    let (entities, values, edges) = house.learner.links_held();
+    let LinksHeld { entities, values, edges, .. } = house.learner.learned().links;
     assert!(entities <= 500 && values <= 400 && edges <= 600, "{entities} {values} {edges}");
     assert_eq!(house.told(USER, "mate", 0), Some(1.0), "a shared value is not crowded out");
     assert!(house.learner.learned().crowded_out == 0);

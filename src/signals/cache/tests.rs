@@ -268,7 +268,10 @@ fn what_is_only_derived_neither_makes_an_entity_nor_keeps_it() {
 
     set(&cache, SESSION, "a", 1.0, secs(0)).unwrap();
     let now = secs(59);
-    cache.derive(SESSION, "a", now, |r| drop(r.set(SIGNAL, now, Value::Number(2.0)))).unwrap();
+    let two = |record: &mut RecordBuilder<'_>| {
+        record.set(SIGNAL, now, Value::Number(2.0));
+    };
+    cache.derive(SESSION, "a", now, two).unwrap();
     assert_eq!(number(&cache, SESSION, "a"), Some(2.0));
     cache.sweep(&catalog(60.0), secs(100), 10_000);
     assert_eq!(number(&cache, SESSION, "a"), None);

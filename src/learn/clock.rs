@@ -1,0 +1,118 @@
+//! What time it is for learning: a wall clock that jumps is doubted at first, since
+//! years that never passed would have everything forgotten.
+
+use std::time::Duration;
+
+use crate::model::{Seconds, Timestamp};
+
+/// So far the wall clock may be from the time that has passed (seconds).
+const SLACK: Seconds = 3600.0;
+/// A wall clock that was off for so long is right: a machine that slept, or a clock that
+/// was wrong before (seconds).
+const PATIENCE: Seconds = 900.0;
+
+/// The time, by a wall clock and by what has passed meanwhile.
+#[derive(Debug)]
+pub(super) struct Clock {
+    at: Timestamp,
+    /// For how long the wall clock has been off (seconds).
+    doubted: Seconds,
+    /// How far it was off when that was looked at last (seconds).
+    off: Seconds,
+}
+
+impl Clock {
+    pub(super) fn new(wall: Timestamp) -> Self {
+        Clock { at: wall, doubted: 0.0, off: 0.0 }
+    }
+
+    /// The time `passed` after the last look.
+    pub(super) fn look(&mut self, wall: Timestamp, passed: Duration) -> Timestamp {
+        let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let expected = Timestamp::from_millis(self.at.millis().saturating_add(millis));
+        let off = wall.seconds_since(expected);
+        if off.abs() <= SLACK {
+            self.doubted = 0.0;
+            self.at = wall;
+            return wall;
+        }
+        // One that jumps again is doubted anew.
+        let is_steady = self.doubted > 0.0 && (off - self.off).abs() <= SLACK;
+        if !is_steady {
+            self.doubted = 0.0;
+            tracing::warn!(
+                seconds = off,
+                "the clock has jumped; nothing is learned by it unless it stays there for {PATIENCE} s"
+            );
+        }
+        self.doubted += passed.as_secs_f64().max(f64::MIN_POSITIVE);
+        self.off = off;
+        self.at = if self.doubted >= PATIENCE {
+            self.doubted = 0.0;
+            wall
+        } else {
+            expected
+        };
+        self.at
+    }
+
+    /// Whether something can have happened at a time, as far as is known now.
+    pub(super) fn believes(&self, at: Timestamp) -> bool {
+        at.seconds_since(self.at) <= SLACK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YEAR: i64 = 31_557_600;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_780_272_000_000 + seconds * 1000)
+    }
+
+    /// Looks each second until `until`, with a wall clock that is `off`; gives the last time.
+    fn pass(clock: &mut Clock, from: i64, until: i64, off: i64) -> Timestamp {
+        let mut last = clock.at;
+        for second in from..until {
+            last = clock.look(at(second + off), Duration::from_secs(1));
+        }
+        last
+    }
+
+    #[test]
+    fn a_jump_of_years_is_not_believed_and_taken_back_without_a_trace() {
+        for off in [10 * YEAR, -10 * YEAR] {
+            let mut clock = Clock::new(at(0));
+            assert_eq!(pass(&mut clock, 1, 100, 0), at(99));
+            assert_eq!(pass(&mut clock, 100, 500, off), at(499));
+            assert!(!clock.believes(at(10 * YEAR)) && clock.believes(at(500)));
+            assert_eq!(pass(&mut clock, 500, 600, 0), at(599));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_stays_is_right() {
+        let mut clock = Clock::new(at(0));
+        assert_eq!(pass(&mut clock, 1, 2000, 8 * 3600), at(1999 + 8 * 3600));
+        assert!(clock.believes(at(1999 + 8 * 3600)));
+    }
+
+    #[test]
+    fn one_that_jumps_about_is_never_believed() {
+        let mut clock = Clock::new(at(0));
+        for minute in 0..60 {
+            let off = if minute % 2 == 0 { YEAR } else { 3 * YEAR };
+            pass(&mut clock, minute * 60 + 1, (minute + 1) * 60 + 1, off);
+        }
+        assert_eq!(clock.at, at(3600));
+    }
+
+    #[test]
+    fn small_corrections_are_followed_at_once() {
+        let mut clock = Clock::new(at(0));
+        assert_eq!(clock.look(at(30), Duration::from_secs(1)), at(30));
+        assert_eq!(clock.look(at(-30), Duration::from_secs(1)), at(-30));
+    }
+}

@@ -13,7 +13,7 @@ const PATIENCE: Seconds = 900.0;
 
 /// The time, by a wall clock and by what has passed meanwhile.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub struct Clock {
     at: Timestamp,
     /// For how long the wall clock has been off (seconds).
     doubted: Seconds,
@@ -22,12 +22,12 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub(super) fn new(wall: Timestamp) -> Self {
+    pub fn new(wall: Timestamp) -> Self {
         Clock { at: wall, doubted: 0.0, off: 0.0 }
     }
 
     /// The time `passed` after the last look.
-    pub(super) fn look(&mut self, wall: Timestamp, passed: Duration) -> Timestamp {
+    pub fn look(&mut self, wall: Timestamp, passed: Duration) -> Timestamp {
         let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let expected = Timestamp::from_millis(self.at.millis().saturating_add(millis));
         let off = wall.seconds_since(expected);
@@ -40,10 +40,6 @@ impl Clock {
         let is_steady = self.doubted > 0.0 && (off - self.off).abs() <= SLACK;
         if !is_steady {
             self.doubted = 0.0;
-            tracing::warn!(
-                seconds = off,
-                "the clock has jumped; nothing is learned by it unless it stays there for {PATIENCE} s"
-            );
         }
         self.doubted += passed.as_secs_f64().max(f64::MIN_POSITIVE);
         self.off = off;
@@ -54,6 +50,11 @@ impl Clock {
             expected
         };
         self.at
+    }
+
+    /// By how much the wall clock is off, where it is doubted (seconds).
+    pub(super) fn doubt(&self) -> Option<Seconds> {
+        (self.doubted > 0.0).then_some(self.off)
     }
 
     /// Whether something can have happened at a time, as far as is known now.

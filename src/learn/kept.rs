@@ -2,7 +2,13 @@
 
 use std::fmt::Debug;
 
-use crate::model::{EntityKind, MeasureId};
+use super::words;
+use crate::model::{EntityKind, MeasureId, Timestamp};
+
+/// The time that is kept as so many seconds since 2020.
+pub fn time_of(seconds: u32) -> Timestamp {
+    words::from_seconds(seconds)
+}
 
 /// All that was learned of one entity, or of all together.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
-use clock::Clock;
-pub use kept::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf};
+pub use clock::Clock;
+pub use kept::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, time_of};
 pub use learner::{Bounds, Learned, Learner};
 pub use links::{EVENTS, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
 
@@ -68,7 +68,13 @@ pub fn run(
         observations.set_labels_full(learner.is_full_of_labels());
         let passed = looked_at.elapsed();
         looked_at += passed;
+        let before = clock.doubt();
         let now = clock.look(Timestamp::now(), passed);
+        if before.is_none()
+            && let Some(seconds) = clock.doubt()
+        {
+            tracing::warn!(seconds, "the clock has jumped: it is not believed for a while");
+        }
         let mut learned = 0;
         while learned < BATCH
             && let Some(observation) = observations.pop()

@@ -261,6 +261,11 @@ impl Cache {
         self.priors.store(Arc::new(priors));
     }
 
+    /// How many entities it holds at most.
+    pub fn max_entities(&self) -> usize {
+        self.limits.max_entities
+    }
+
     pub fn stats(&self) -> Stats {
         self.counters.read()
     }

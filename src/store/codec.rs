@@ -20,6 +20,7 @@ use siphasher::sip::SipHasher13;
 
 pub(super) use learned::{
     decode_label, decode_links, decode_profile, encode_label, encode_links, encode_profile,
+    last_seen,
 };
 
 use super::names::Names;

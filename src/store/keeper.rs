@@ -10,7 +10,9 @@ use fjall::PersistMode;
 
 use super::batch::Batch;
 use super::disk::{Disk, Fault};
+use super::retention::Retention;
 use super::{Store, codec};
+use crate::learn::Clock;
 use crate::model::{EntityKind, Plan, Timestamp};
 use crate::signals::{Cache, Change, Held, Marks};
 
@@ -35,6 +37,10 @@ struct Keeper<'k> {
     /// All of the cache is to be compared with the database.
     checkpoint_due: bool,
     changes: Vec<Change>,
+    retention: Retention,
+    /// What is old is old by this one: a clock that jumps drops nothing.
+    clock: Clock,
+    looked_at: Instant,
 }
 
 /// Writes until `stop` says so or its sender is gone, and then once more.
@@ -54,6 +60,9 @@ pub(super) fn run(
         synced_at: Instant::now(),
         checkpoint_due: false,
         changes: Vec::new(),
+        retention: Retention::new(),
+        clock: Clock::new(Timestamp::now()),
+        looked_at: Instant::now(),
     };
     let mut pause = PAUSE;
     loop {
@@ -92,6 +101,11 @@ impl Keeper<'_> {
             self.changes(disk)?;
         }
         self.learned(disk)?;
+        let most = self.cache.max_entities();
+        let passed = self.looked_at.elapsed();
+        self.looked_at += passed;
+        let now = self.clock.look(Timestamp::now(), passed);
+        self.retention.pass(self.store, disk, most, now)?;
         self.store.counts.waiting.store(0, Relaxed);
         self.written = self.upto;
         let awaited = self.store.durable.is_awaited();

@@ -16,6 +16,7 @@ mod disk;
 mod keeper;
 mod load;
 mod names;
+mod retention;
 mod shelf;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use crate::learn::{self, Kept, KeptLabel, KeptLink, Page};
 use crate::model::{EntityKind, Vocabulary};
 
 /// What is usual for all entities together is kept under this key; keys of entities are longer.
-const COMMON: &[u8] = b"*";
+pub(super) const COMMON: &[u8] = b"*";
 
 /// How many restored entities the learner is told at once.
 const AT_ONCE: usize = 256;
@@ -61,6 +61,10 @@ impl Waiting {
                 self.entries.remove(key);
             }
         }
+    }
+
+    pub(super) fn has(&self, entry: &(Room, Vec<u8>)) -> bool {
+        self.entries.contains_key(entry)
     }
 
     pub(super) fn put(&mut self, room: Room, key: Vec<u8>, value: Option<Vec<u8>>) {

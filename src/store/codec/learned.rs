@@ -1,8 +1,8 @@
 //! Profiles, links and labels.
 
 use super::Rest;
-use crate::learn::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue};
-use crate::model::{EntityKind, Vocabulary};
+use crate::learn::{self, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue};
+use crate::model::{EntityKind, Timestamp, Vocabulary};
 use crate::store::names::Names;
 
 // How the value of a link is written.
@@ -22,6 +22,11 @@ pub(in crate::store) fn encode_profile(
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     Some(bytes)
+}
+
+/// When the entity of a profile was observed last.
+pub(in crate::store) fn last_seen(bytes: &[u8]) -> Option<Timestamp> {
+    Rest(bytes).u32().map(learn::time_of)
 }
 
 pub(in crate::store) fn decode_profile(

@@ -1,0 +1,164 @@
+//! Dropping profiles of entities that never came again. Those that do are dropped when
+//! they are observed, by the learner; nobody else looks at the rest.
+
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use super::batch::Batch;
+use super::disk::{Disk, Fault};
+use super::shelf::{COMMON, Room};
+use super::{Store, codec};
+use crate::learn::Bounds;
+use crate::model::{Seconds, Timestamp};
+
+/// How often all are looked at.
+const EVERY: Duration = Duration::from_secs(3600);
+/// So many at once: a fraction of a millisecond.
+const AT_ONCE: usize = 256;
+/// There may be so many times as many profiles as the cache may hold entities. Where there
+/// are more, they stay for half as long, and half of that.
+const TIMES: usize = 4;
+const MOST_HALVINGS: i32 = 12;
+
+/// How far the look at all profiles is.
+#[derive(Debug)]
+pub(super) struct Retention {
+    /// The last one that was looked at, where a look is under way.
+    after: Option<Vec<u8>>,
+    next: Instant,
+    stayed: usize,
+    halvings: i32,
+    dropped: u64,
+}
+
+impl Retention {
+    pub(super) fn new() -> Self {
+        Retention { after: None, next: Instant::now() + EVERY, stayed: 0, halvings: 0, dropped: 0 }
+    }
+
+    /// Begins with the next look.
+    #[cfg(test)]
+    pub(super) fn is_due(mut self) -> Self {
+        self.next = Instant::now();
+        self
+    }
+
+    /// Looks at some profiles, where it is time to. `most` is how many entities the cache
+    /// holds at most.
+    pub(super) fn pass(
+        &mut self,
+        store: &Store,
+        disk: &Disk,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let after = match self.after.take() {
+            Some(after) => after,
+            None if Instant::now() >= self.next => Vec::new(),
+            None => return Ok(()),
+        };
+        let stays: Seconds = Bounds::default().retention / 2f64.powi(self.halvings);
+        let mut batch = Batch::new(store, disk);
+        let range = (Bound::Excluded(after), Bound::Unbounded);
+        for entry in disk.room(Room::Profiles).range(range).take(AT_ONCE) {
+            let (key, value) = entry.into_inner()?;
+            let key = key.to_vec();
+            let is_old = key != COMMON
+                && codec::last_seen(&value).is_some_and(|seen| now.seconds_since(seen) > stays);
+            let entry = (Room::Profiles, key);
+            // What waits to be written is news.
+            if is_old && !store.waiting.lock().has(&entry) {
+                batch.put_learned(&entry, None)?;
+                self.dropped += 1;
+            } else {
+                self.stayed += 1;
+            }
+            self.after = Some(entry.1);
+        }
+        batch.commit()?;
+        if self.after.is_none() {
+            self.finish(most);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, most: usize) {
+        let most = most.saturating_mul(TIMES);
+        if self.stayed > most {
+            self.halvings = (self.halvings + 1).min(MOST_HALVINGS);
+        } else if self.stayed < most / 2 {
+            self.halvings = (self.halvings - 1).max(0);
+        }
+        if self.dropped > 0 {
+            tracing::info!(
+                dropped = self.dropped,
+                stayed = self.stayed,
+                "profiles of entities that were unseen for long left the store"
+            );
+        }
+        (self.stayed, self.dropped) = (0, 0);
+        self.next = Instant::now() + EVERY;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::learn::{Kept, Shelf as _};
+    use crate::model::Vocabulary;
+    use crate::store::Shelf;
+
+    const DAY: f64 = 86_400.0;
+
+    /// Seconds since 2020 of so many days ago.
+    fn days_ago(days: f64) -> u32 {
+        let seconds = Timestamp::now().seconds_since(Timestamp::EPOCH) - days * DAY;
+        (seconds - 1_577_836_800.0) as u32
+    }
+
+    #[test]
+    fn who_never_comes_again_leaves_the_disk_and_sooner_where_there_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let vocabulary = Arc::new(Vocabulary::new());
+        let kind = vocabulary.kind("user").unwrap();
+        let store = Arc::new(Store::open(folder.path(), vocabulary).unwrap());
+        let mut shelf = Shelf(Arc::clone(&store));
+        // Ten for each of the last 300 days.
+        for n in 0..3000 {
+            let seen = days_ago(f64::from(n / 10) + 0.4);
+            shelf.put(kind, &format!("u{n}"), &Kept { seen, measures: Vec::new() });
+        }
+        shelf.put_common(&Kept::default());
+        let disk = store.disk.read();
+        let disk = disk.as_ref().unwrap();
+        let waiting = store.waiting.lock().all();
+        let mut batch = Batch::new(&store, disk);
+        for (key, value) in &waiting {
+            batch.put_learned(key, value.as_deref()).unwrap();
+        }
+        batch.commit().unwrap();
+        store.waiting.lock().written(&waiting);
+
+        let left = |most: usize, retention: &mut Retention| {
+            retention.next = Instant::now();
+            loop {
+                retention.pass(&store, disk, most, Timestamp::now()).unwrap();
+                if retention.after.is_none() {
+                    break disk.room(Room::Profiles).len().unwrap() - 1;
+                }
+            }
+        };
+        let mut retention = Retention::new().is_due();
+        // One that has come again, and is about to be written.
+        shelf.put(kind, "u2999", &Kept { seen: days_ago(0.0), measures: Vec::new() });
+        assert_eq!(left(1000, &mut retention), 1801);
+        assert_eq!(left(1000, &mut retention), 1801);
+        // 400 may stay: after so many looks it is 180 / 8 days.
+        for expected in [1801, 901, 451, 231] {
+            assert_eq!(left(100, &mut retention), expected);
+        }
+        assert!(shelf.find_common().is_some() && shelf.find(kind, "u2999").is_some());
+    }
+}

@@ -34,7 +34,7 @@ use crate::telemetry::DecisionMetrics;
 
 use entrance::Entrance;
 use gate::Gate;
-use outside::{Outside, traces};
+use outside::{InForce, Outside, traces};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,9 @@ pub enum StartError {
 /// How many slots a sweep looks at before it rests.
 const SWEEP: usize = 20_000;
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
+/// How often announced changes are counted, and dropped where they are over: each time
+/// all entities are looked at.
+const TIDY_PAUSE: Duration = Duration::from_secs(60);
 
 /// A Plimsoll that runs. Dropping it stops it without waiting.
 #[derive(Debug)]
@@ -168,6 +171,7 @@ impl App {
             readiness: readiness.clone(),
             observations: Arc::clone(&observations),
             learned: Arc::default(),
+            announced: Arc::default(),
             files: files.clone(),
             load: Arc::clone(&load),
             export: Arc::default(),
@@ -192,7 +196,7 @@ impl App {
         }
         let (learning, taught) = (Arc::clone(&pdp), Arc::clone(&observations));
         let tell = Arc::clone(&outside.learned);
-        let sweeping = Arc::clone(&pdp);
+        let (sweeping, announced) = (Arc::clone(&pdp), Arc::clone(&outside.announced));
         let mut cold = vec![
             Cold::start("plimsoll-policy", move |stop| {
                 watching.watch(stop, || published.look());
@@ -205,7 +209,9 @@ impl App {
                 };
                 learn::run(learner, &taught, || plan_of(&learning), told, stop);
             })?,
-            Cold::start("plimsoll-sweep", move |stop| sweep(&sweeping, stop))?,
+            Cold::start("plimsoll-sweep", move |stop| {
+                sweep(&sweeping, stop, |now| announced.store(Arc::new(now)));
+            })?,
             Cold::start("plimsoll-files", move |stop| {
                 files.watch(stop, || gate.look());
             })?,
@@ -295,12 +301,19 @@ fn http_callers(
         .merge(forward_auth_router(forward_auth))
 }
 
-/// Drops what is forgotten, a little at a time.
-fn sweep(pdp: &Pdp, stop: &std::sync::mpsc::Receiver<()>) {
+/// Drops what is forgotten, a little at a time, and what was announced and is over;
+/// tells what is announced and in force.
+fn sweep(pdp: &Pdp, stop: &std::sync::mpsc::Receiver<()>, tell: impl Fn(InForce)) {
     use std::sync::mpsc::RecvTimeoutError;
+    let mut tidied: Option<Instant> = None;
     while stop.recv_timeout(SWEEP_PAUSE) == Err(RecvTimeoutError::Timeout) {
         if let Some(published) = pdp.published().as_ref() {
-            pdp.cache.sweep(&published.snapshot.catalog, Timestamp::now(), SWEEP);
+            let (catalog, now) = (&published.snapshot.catalog, Timestamp::now());
+            pdp.cache.sweep(catalog, now, SWEEP);
+            if tidied.is_none_or(|at| at.elapsed() >= TIDY_PAUSE) {
+                tell(pdp.cache.tidy_expected(catalog, now));
+                tidied = Some(Instant::now());
+            }
         }
     }
 }

@@ -125,6 +125,8 @@ pub enum Permission {
     Report,
     /// Look into what is known and was decided.
     Review,
+    /// Announce changes of entities, which softens what speaks against them.
+    Announce,
     /// Make Plimsoll forget, and all else.
     Admin,
 }

@@ -26,8 +26,8 @@ pub struct Answer {
     /// In [0, 1].
     pub confidence: f64,
     pub policy: AnswerPolicy,
-    /// In document order. Their contributions, those of the adjustments and the
-    /// range's minimum sum to the score.
+    /// In document order, then the announced changes that soften some of them. Their
+    /// contributions, those of the adjustments and the range's minimum sum to the score.
     pub factors: Vec<AnswerFactor>,
     pub adjustments: Vec<AnswerAdjustment>,
     /// The names of what cost the most trust, costliest first.
@@ -211,7 +211,23 @@ fn factors(policy: &Policy, outcome: &Outcome) -> Vec<AnswerFactor> {
         basis: o.basis,
         freshness: o.freshness,
     })
+    .chain(announced(policy, outcome))
     .collect()
+}
+
+/// What was announced and is in force: its contribution is what softening changed.
+fn announced<'a>(
+    policy: &'a Policy,
+    outcome: &'a Outcome,
+) -> impl Iterator<Item = AnswerFactor> + 'a {
+    let each = policy.expected.iter().zip(&outcome.expected);
+    each.filter(|(_, o)| o.applies).map(|(softening, o)| AnswerFactor {
+        name: softening.name.to_string(),
+        value: None,
+        contribution: o.contribution,
+        basis: Basis::Live,
+        freshness: 1.0,
+    })
 }
 
 fn adjustments(policy: &Policy, outcome: &Outcome) -> Vec<AnswerAdjustment> {

@@ -2,6 +2,7 @@
 //! runtime, apart from the threads that answer proxies.
 
 pub(in crate::api) mod body;
+mod expected;
 mod labels;
 mod panics;
 mod problem;
@@ -49,6 +50,10 @@ pub fn http_router(parts: HttpParts, others: Router) -> Router {
     Router::new()
         .route("/v1/signals", post(report::report))
         .route("/v1/labels", post(labels::label))
+        .route(
+            "/v1/expected",
+            post(expected::announce).get(expected::list).delete(expected::withdraw),
+        )
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/status", get(status))

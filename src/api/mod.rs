@@ -6,6 +6,7 @@ pub mod ask;
 pub mod authzen;
 pub mod check;
 pub mod decision;
+mod expected;
 pub mod ext_authz;
 pub mod forward_auth;
 pub mod health;

@@ -1,4 +1,4 @@
-//! `plimsoll.v1.ReviewService`: what people found out about entities.
+//! `plimsoll.v1.ReviewService`: what people found out about entities, and announce of them.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use serde::Serialize;
 use tonic::{Request, Response, Status};
 
 use super::access::Caller;
+use super::expected::{Announced, Asked, Desk, Entity, Refused};
+use super::health::Readiness;
 use super::pdp::Pdp;
 use super::signals::intake::canonical_id;
-use super::signals::wire::instant;
+use super::signals::wire::{instant, timestamp};
 use crate::model::{Timestamp, suggest};
 use crate::proto;
 use crate::proto::review_service_server::ReviewService;
-use crate::signals::{Label, MAX_AHEAD, MAX_ID, NoRoom};
+use crate::signals::{Label, MAX_AHEAD, MAX_ID, NoRoom, NotAnnounced};
 
 /// So many labels one call may bring.
 pub(super) const MAX_LABELS: usize = 1000;
@@ -114,11 +116,17 @@ fn check(pdp: &Pdp, named: &Named<'_>, now: Timestamp) -> Result<Label, String> 
 #[derive(Clone, Debug)]
 pub struct Reviews {
     pdp: Arc<Pdp>,
+    readiness: Readiness,
 }
 
 impl Reviews {
-    pub fn new(pdp: Arc<Pdp>) -> Self {
-        Self { pdp }
+    pub fn new(pdp: Arc<Pdp>, readiness: Readiness) -> Self {
+        Self { pdp, readiness }
+    }
+
+    fn desk<R>(&self, request: &Request<R>) -> Result<Desk<'_>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        Desk::open(&self.pdp, &self.readiness, caller).map_err(refused)
     }
 }
 
@@ -147,6 +155,77 @@ impl ReviewService for Reviews {
                 .map(|r| proto::RejectedLabel { label: r.label, reason: r.reason })
                 .collect(),
         }))
+    }
+
+    async fn announce(
+        &self,
+        request: Request<proto::AnnounceRequest>,
+    ) -> Result<Response<proto::AnnounceResponse>, Status> {
+        let desk = self.desk(&request)?;
+        let request = request.into_inner();
+        let missing = |name| Status::invalid_argument(format!("`{name}` is missing"));
+        let asked = request.announcement.as_ref().ok_or_else(|| missing("announcement"))?;
+        let time = |name: &str, at: &prost_types::Timestamp| {
+            let no_time = || Status::invalid_argument(format!("`{name}` is no valid time"));
+            instant(at).ok_or_else(no_time)
+        };
+        let until = asked.until.as_ref().ok_or_else(|| missing("until"))?;
+        let asked = Asked {
+            entity: entity(request.entity.as_ref())?,
+            id: &asked.id,
+            change: &asked.change,
+            from: asked.from.as_ref().map(|at| time("from", at)).transpose()?,
+            until: time("until", until)?,
+            values: &asked.values,
+            reference: &asked.reference,
+            by: &asked.by,
+        };
+        let durable = desk.announce(&asked).await.map_err(refused)?;
+        Ok(Response::new(proto::AnnounceResponse { durable }))
+    }
+
+    async fn withdraw(
+        &self,
+        request: Request<proto::WithdrawRequest>,
+    ) -> Result<Response<proto::WithdrawResponse>, Status> {
+        let desk = self.desk(&request)?;
+        let request = request.into_inner();
+        let entity = entity(request.entity.as_ref())?;
+        let done = desk.withdraw(entity, &request.id).await.map_err(refused)?;
+        let (found, durable) = (done.found, done.durable);
+        Ok(Response::new(proto::WithdrawResponse { found, durable }))
+    }
+
+    async fn list_announced(
+        &self,
+        request: Request<proto::ListAnnouncedRequest>,
+    ) -> Result<Response<proto::ListAnnouncedResponse>, Status> {
+        let desk = self.desk(&request)?;
+        let request = request.into_inner();
+        let announced = desk.announced(entity(request.entity.as_ref())?).map_err(refused)?;
+        let announcements = announced.into_iter().map(shown).collect();
+        Ok(Response::new(proto::ListAnnouncedResponse { announcements }))
+    }
+}
+
+fn entity(entity: Option<&proto::Entity>) -> Result<Entity<'_>, Status> {
+    let entity = entity.ok_or_else(|| Status::invalid_argument("`entity` is missing"))?;
+    Ok(Entity { kind: &entity.r#type, id: &entity.id })
+}
+
+fn shown(announced: Announced) -> proto::Announcement {
+    let Announced { id, change, from, until, values, reference, by } = announced;
+    let (from, until) = (Some(timestamp(from)), Some(timestamp(until)));
+    proto::Announcement { id, change, from, until, values, reference, by }
+}
+
+fn refused(why: Refused) -> Status {
+    let text = why.to_string();
+    match why {
+        Refused::NotAnnounced(NotAnnounced::Wrong { .. }) => Status::invalid_argument(text),
+        Refused::NotAnnounced(NotAnnounced::TooMany) => Status::failed_precondition(text),
+        Refused::NotAnnounced(NotAnnounced::NoRoom(_)) => Status::resource_exhausted(text),
+        Refused::NotReady | Refused::NotDurable => Status::unavailable(text),
     }
 }
 

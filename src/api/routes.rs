@@ -25,7 +25,7 @@ const SERVICES: &[&str] = &[
     "envoy.service.auth.v3.Authorization",
 ];
 
-/// Decisions, signals, labels, health and reflection.
+/// Decisions, signals, labels and announcements, health and reflection.
 ///
 /// # Errors
 /// When the descriptors that reflection serves can't be read; they are built in.
@@ -42,7 +42,7 @@ pub fn grpc_routes(
     let health = HealthService::new(readiness.clone(), SERVICES);
     Ok(Routes::new(DecisionServiceServer::new(Decisions::new(Arc::clone(pdp), passed_on)))
         .add_service(SignalServiceServer::new(Signals::new(Arc::clone(pdp), readiness.clone())))
-        .add_service(ReviewServiceServer::new(Reviews::new(Arc::clone(pdp))))
+        .add_service(ReviewServiceServer::new(Reviews::new(Arc::clone(pdp), readiness.clone())))
         .add_service(HealthServer::new(health))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

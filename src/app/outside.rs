@@ -1,5 +1,6 @@
 //! What is seen from outside: metrics, status, and the export of both kinds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -28,11 +29,16 @@ pub(super) struct Outside {
     pub(super) observations: Arc<Observations>,
     /// How learning fares, as of the learner's last round.
     pub(super) learned: Arc<ArcSwap<Learned>>,
+    /// What is announced and in force, as of the last look at all entities.
+    pub(super) announced: Arc<ArcSwap<InForce>>,
     pub(super) files: Files,
     pub(super) load: Arc<Load>,
     pub(super) export: Arc<ExportState>,
     pub(super) store: Option<Arc<Store>>,
 }
+
+/// By kind of change, how many announced windows.
+pub(super) type InForce = BTreeMap<Arc<str>, u64>;
 
 /// What a cold thread does until it is stopped.
 pub(super) type Run = Box<dyn FnOnce(&Receiver<()>) + Send>;
@@ -204,6 +210,7 @@ impl Outside {
             spans_dropped: self.pdp.traces.dropped(),
             exports: self.export.counts(),
             store: self.store_gauges(),
+            announced: (**self.announced.load()).clone(),
         }
     }
 }

@@ -274,7 +274,7 @@ impl Expr {
             Expr::Score => Value::Number(scope.progress.score),
             Expr::Level => Value::Text(scope.policy.level_name(scope.progress.level)),
             Expr::Confidence => Value::Number(scope.progress.confidence),
-            Expr::Factor(at) => match scope.progress.factors.get(*at).and_then(|f| f.c) {
+            Expr::Factor(at) => match scope.progress.factors.get(*at).and_then(|f| f.counted) {
                 Some(c) => Value::Number(c),
                 None => Value::Missing,
             },

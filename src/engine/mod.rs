@@ -15,20 +15,21 @@ mod recorded;
 mod rules;
 mod score;
 mod snapshot;
+mod soften;
 
 pub use curve::{Curve, MapEntry};
 pub use evaluate::{Evaluation, evaluate};
 pub use expr::{Arithmetic, Comparison, Expr, LiteralSet, Scope, TextTest, Trace, TriState};
 pub use outcome::{
-    AdjustmentOutcome, Basis, DecidedBy, DimensionOutcome, FactorOutcome, Matched, Outcome, Ranked,
-    RuleOutcome, SlotSet, Subject,
+    AdjustmentOutcome, Basis, DecidedBy, DimensionOutcome, ExpectedOutcome, FactorOutcome, Matched,
+    Outcome, Ranked, RuleOutcome, SlotSet, Subject,
 };
 pub use reason::{Template, TemplatePart, reason_texts, unknown_names};
 pub use recorded::RecordedView;
 pub use snapshot::{
     Adjust, Adjustment, Appetite, Chosen, Dimension, Factor, GeoPaths, Level, LevelResponse,
     ListDecl, MinConfidence, Missing, Obligations, OnUnknown, Policy, PolicyId, Presence, Range,
-    Reason, Rule, SessionSlots, Snapshot, StepUp, Threshold, Tune,
+    Reason, Rule, SessionSlots, Snapshot, Softening, StepUp, Threshold, Tune,
 };
 
 #[cfg(test)]

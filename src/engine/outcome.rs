@@ -23,6 +23,8 @@ pub struct Outcome {
     pub prior: f64,
     pub factors: Vec<FactorOutcome>,
     pub dimensions: Vec<DimensionOutcome>,
+    /// What announced changes are worth.
+    pub expected: Vec<ExpectedOutcome>,
     pub adjustments: Vec<AdjustmentOutcome>,
     pub rules: Vec<RuleOutcome>,
     pub decision: Option<Decision>,
@@ -40,6 +42,8 @@ pub struct Outcome {
     pub unknown: SlotSet,
     pub(super) terms: Vec<Term>,
     pub(super) order: Vec<u16>,
+    /// By announced change and dimension, what softening changed of the sub-score.
+    pub(super) softened: Vec<f64>,
 }
 
 impl Outcome {
@@ -52,6 +56,7 @@ impl Outcome {
         prior: 0.0,
         factors: Vec::new(),
         dimensions: Vec::new(),
+        expected: Vec::new(),
         adjustments: Vec::new(),
         rules: Vec::new(),
         decision: None,
@@ -65,6 +70,7 @@ impl Outcome {
         unknown: SlotSet { words: Vec::new() },
         terms: Vec::new(),
         order: Vec::new(),
+        softened: Vec::new(),
     };
 
     /// Empties it for `policy`, keeping what is allocated.
@@ -76,6 +82,8 @@ impl Outcome {
         self.prior = 0.0;
         self.factors.clear();
         self.dimensions.clear();
+        self.expected.clear();
+        self.softened.clear();
         self.adjustments.clear();
         self.rules.clear();
         self.decision = None;
@@ -107,6 +115,8 @@ pub enum Basis {
 pub struct FactorOutcome {
     /// In [0, 1]; nothing where the factor is left out.
     pub c: Option<f64>,
+    /// The same as it counts: softened by what was announced.
+    pub counted: Option<f64>,
     pub basis: Basis,
     /// The least freshness of its signals, in [0, 1].
     pub freshness: f64,
@@ -127,6 +137,18 @@ pub struct DimensionOutcome {
     pub contribution: f64,
     /// Of the factors that have a value.
     pub(super) weight: f64,
+    /// Its factors combined, in [0, 1], before its adjustments.
+    pub(super) combined: f64,
+    pub(super) softened: bool,
+}
+
+/// What an announced change is worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExpectedOutcome {
+    /// Whether a window is in force, and meant by the policy here.
+    pub applies: bool,
+    /// In units of the score: what softening its factors changed.
+    pub contribution: f64,
 }
 
 /// Whether a condition held.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::expr::{Expr, Scope, Trace};
 use super::outcome::{Basis, DecidedBy, MAX_REASONS, Matched, Outcome, Ranked, Subject};
-use super::snapshot::{Policy, Reason, Snapshot};
+use super::snapshot::{Policy, Reason, Snapshot, Softening};
 use crate::model::{Direction, Value, View};
 
 /// A reason's text with its placeholders.
@@ -97,7 +97,8 @@ impl Best {
 }
 
 /// The texts of an outcome's reasons, the deciding rule's first, for the person
-/// concerned (`admin` false) or for those who may know more.
+/// concerned (`admin` false) or for those who may know more. These are told last what
+/// was announced.
 pub fn reason_texts<'v>(
     snapshot: &'v Snapshot,
     policy: &'v Policy,
@@ -114,6 +115,9 @@ pub fn reason_texts<'v>(
             Subject::Adjustment(at) => writer.adjustment(at),
         });
     }
+    let announced = policy.expected.iter().zip(&out.expected);
+    let announced = announced.filter(|(_, outcome)| admin && outcome.applies);
+    texts.extend(announced.map(|(softening, _)| writer.announced(softening)));
     texts.dedup();
     texts
 }
@@ -170,6 +174,23 @@ impl<'v> Writer<'_, 'v> {
             Matched::ByUnknown => Some(self.not_known(&adjustment.when, &adjustment.name)),
             _ => self.render(template, None),
         }
+    }
+
+    /// `Announced: travel until 2026-05-10 (CHG-123)`
+    fn announced(&self, softening: &Softening) -> String {
+        let mut text = format!("Announced: {}", softening.change.replace('_', " "));
+        if let Value::Timestamp(until) = self.view.read(softening.until).value
+            && let Ok(until) = jiff::Timestamp::from_millisecond(until.millis())
+        {
+            let at = until.to_string();
+            text.push_str(" until ");
+            text.push_str(at.strip_suffix("T00:00:00Z").unwrap_or(&at));
+        }
+        if let Value::Text(reference) = self.view.read(softening.reference).value {
+            // Writing to a String can't fail.
+            let _ = write!(text, " ({reference})");
+        }
+        text
     }
 
     fn said<'r>(&self, reason: &'r Reason) -> Option<&'r Template> {

@@ -4,12 +4,14 @@ use super::combine::{Term, combine};
 use super::expr::{Expr, Scope, Trace, TriState};
 use super::outcome::{AdjustmentOutcome, Basis, DimensionOutcome, FactorOutcome, Matched, Outcome};
 use super::snapshot::{Adjust, Adjustment, Dimension, Missing, OnUnknown, Policy};
+use super::soften;
 use crate::model::{Combine, Direction, Value, View};
 
 /// Scores the view: fills the outcome's factors, dimensions, adjustments, score,
 /// level and confidence.
 pub(super) fn score<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
     read_factors(policy, view, out, trace);
+    soften::soften(policy, view, out, trace);
     out.adjustments.resize(policy.adjustments.len(), AdjustmentOutcome::default());
     for (at, adjustment) in policy.adjustments.iter().enumerate() {
         if adjustment.dimension.is_some() {
@@ -65,6 +67,7 @@ fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trac
                 outcome.c = Some(c);
                 outcome.basis = Basis::Assumed;
             }
+            outcome.counted = outcome.c;
             if let Some(c) = outcome.c {
                 weight += factor.weight;
                 sum += factor.weight * c;
@@ -79,6 +82,8 @@ fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trac
             present: combined.is_some(),
             contribution: 0.0,
             weight,
+            combined: combined.unwrap_or(0.0),
+            softened: false,
         });
     }
     out.confidence = confidence.clamp(0.0, 1.0);
@@ -97,16 +102,30 @@ fn combine_factors(policy: &Policy, dimension: &Dimension, out: &mut Outcome) ->
         part: 0.0,
     }));
     let combined = combine(dimension.combine, &mut out.terms, &mut out.order);
-    let weight = live_weight(&out.terms);
     for (outcome, term) in outcomes.iter_mut().zip(&out.terms) {
         outcome.contribution = term.part;
+    }
+    cost_factors(policy, dimension, &out.terms, combined, outcomes);
+    combined
+}
+
+/// What each factor of a dimension costs, by its combined terms. In weighted sums that
+/// is said later (`attribute`).
+pub(super) fn cost_factors(
+    policy: &Policy,
+    dimension: &Dimension,
+    terms: &[Term],
+    combined: Option<f64>,
+    outcomes: &mut [FactorOutcome],
+) {
+    let weight = live_weight(terms);
+    for (outcome, term) in outcomes.iter_mut().zip(terms) {
         outcome.cost = cost(policy.direction, dimension.combine, term, combined, weight);
     }
     // The smallest of a `min` is the whole loss; of equals, the first.
     if dimension.combine == Combine::Min && policy.direction == Direction::Trust {
-        keep_first_cost(&out.terms, combined, outcomes);
+        keep_first_cost(terms, combined, outcomes);
     }
-    combined
 }
 
 fn live_weight(terms: &[Term]) -> f64 {
@@ -208,6 +227,10 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
             Combine::WeightedSum if term.c.is_some() => term.weight / weight,
             _ => match term.c {
                 Some(c) if c > 0.0 => term.part / c,
+                // Softened to nothing: what there was is shown, and what took it away.
+                Some(_) if out.dimensions.get(at).is_some_and(|d| d.softened) => {
+                    share_of_nothing(policy.combine, &term, combined)
+                }
                 _ => 0.0,
             },
         };
@@ -218,6 +241,7 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
             _ => cost_share(policy.direction, policy.combine, &term, combined, weight),
         };
         attribute(policy, dimension, at, out, share * width, worth * width);
+        soften::attribute(policy, at, out, share * width);
         for (adjustment, outcome) in policy.adjustments.iter().zip(&mut out.adjustments) {
             if adjustment.dimension == Some(at) {
                 outcome.contribution *= share * width;
@@ -251,12 +275,21 @@ fn attribute(
     let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
     let (share, worth) = (share / weight, worth / weight);
     for (outcome, factor) in outcomes.iter_mut().zip(members) {
-        let Some(c) = outcome.c else { continue };
+        let (Some(c), Some(counted)) = (outcome.c, outcome.counted) else { continue };
         outcome.contribution = factor.weight * c * share;
+        let c = counted;
         outcome.cost = match policy.direction {
             Direction::Trust => factor.weight * (1.0 - c) * worth,
             Direction::Risk => factor.weight * c * worth,
         };
+    }
+}
+
+/// What a unit of a sub-score of zero would be worth, ranked behind all others.
+fn share_of_nothing(mode: Combine, term: &Term, combined: Option<f64>) -> f64 {
+    match mode {
+        Combine::NoisyOr => term.weight * (1.0 - combined.unwrap_or(0.0)),
+        _ => 0.0,
     }
 }
 
@@ -280,6 +313,9 @@ fn total(policy: &Policy, out: &Outcome) -> f64 {
     let mut sum = out.prior;
     for factor in &out.factors {
         sum += factor.contribution;
+    }
+    for expected in &out.expected {
+        sum += expected.contribution;
     }
     for adjustment in &out.adjustments {
         sum += adjustment.contribution;

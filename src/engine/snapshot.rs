@@ -125,6 +125,8 @@ pub struct Policy {
     pub dimensions: Vec<Dimension>,
     /// In document order; each belongs to one dimension.
     pub factors: Vec<Factor>,
+    /// Announced changes that soften factors, in document order.
+    pub expected: Vec<Softening>,
     pub adjustments: Vec<Adjustment>,
     /// Ascending by `from`.
     pub levels: Vec<Level>,
@@ -223,6 +225,25 @@ pub struct Factor {
     pub share: f64,
     pub missing: Missing,
     pub reason: Reason,
+}
+
+/// An announced change, and which factors it softens.
+#[derive(Debug)]
+pub struct Softening {
+    /// As the decision shows it: `expected_travel`.
+    pub name: Arc<str>,
+    /// The kind of change: `travel`.
+    pub change: Arc<str>,
+    /// Whether a window is in force, when it ends, and its reference.
+    pub in_force: SlotId,
+    pub until: SlotId,
+    pub reference: SlotId,
+    /// What must hold besides.
+    pub when: Option<Expr>,
+    /// Indices into the policy's factors, ascending.
+    pub factors: Vec<usize>,
+    /// By what part of the way each factor's c moves towards the trusted end, in (0, 1].
+    pub by: f64,
 }
 
 /// What stands in for a factor's value that is not known.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::expected::ExpectedDecl;
 use super::learn::{Learn, MeasureId};
 use super::time::Seconds;
 use super::value::Type;
@@ -209,6 +210,8 @@ pub struct EntityDecl {
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
     pub entities: Vec<EntityDecl>,
+    /// Changes that may be announced.
+    pub expected: Vec<ExpectedDecl>,
     signals: Vec<SignalDecl>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
 }
@@ -222,11 +225,16 @@ impl Catalog {
                 by_name.entry(entity.name.clone()).or_default().insert(signal.name.clone(), at);
             }
         }
-        Catalog { entities, signals, by_name }
+        Catalog { entities, expected: Vec::new(), signals, by_name }
     }
 
     pub fn entity(&self, name: &str) -> Option<&EntityDecl> {
         self.entities.iter().find(|e| *e.name == *name)
+    }
+
+    #[must_use]
+    pub fn expecting(self, expected: Vec<ExpectedDecl>) -> Self {
+        Catalog { expected, ..self }
     }
 
     /// The signal `entity.name`.

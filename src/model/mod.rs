@@ -6,6 +6,7 @@
 
 mod catalog;
 mod decision;
+mod expected;
 mod learn;
 mod links;
 mod request;
@@ -21,6 +22,7 @@ pub use catalog::{
     Vocabulary,
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
+pub use expected::{EXPECTED_SIGNAL, ExpectedDecl, ExpectedField};
 pub use learn::{Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Season};
 pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};

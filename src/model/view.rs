@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::catalog::{EntityKind, Freshness, SignalId};
+use super::expected::ExpectedField;
 use super::learn::MeasureId;
 use super::request::Owner;
 use super::time::Timestamp;
@@ -96,6 +97,15 @@ pub enum Source {
         kind: EntityKind,
         measure: MeasureId,
     },
+    /// `expected(entity, "change")`, or `expected(entity, "change", value)`: what was
+    /// announced of the entity. With a value, windows that name values must name it.
+    Expected {
+        kind: EntityKind,
+        signal: SignalId,
+        change: Arc<str>,
+        value: Option<SlotId>,
+        field: ExpectedField,
+    },
     /// A function of learned state that nothing fills yet: always missing,
     /// unless a policy test gives it.
     Learned,
@@ -126,6 +136,7 @@ impl Source {
             Source::Listed(membership) => reads.push(membership.value),
             Source::Geo { query, .. } => reads.push(query.address),
             Source::Lower(of) => reads.push(*of),
+            Source::Expected { value, .. } => reads.extend(*value),
             Source::Familiar { value, .. } | Source::Deviation { value, .. } => reads.push(*value),
             Source::TravelSpeed { from, .. } => {
                 reads.extend([from.latitude, from.longitude, from.radius]);

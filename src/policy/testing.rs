@@ -1,6 +1,7 @@
 //! PolicyTest documents: what a policy must do, run through the real look-up and
 //! the real engine on signals that the test gives.
 
+mod announced;
 mod expect;
 mod given;
 mod history;

@@ -12,12 +12,13 @@ use arrayvec::ArrayVec;
 use bumpalo::Bump;
 
 use super::cache::{Cache, Fetched, Kinds};
+use super::expected;
 use super::geo::Place;
 use super::lists::Loaded;
 use super::record::Record;
 use crate::model::{
-    Constant, EntityKind, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading, Request, Seconds,
-    SignalId, SignalUse, Slot, SlotId, Source, Timestamp, Value, View,
+    Constant, EntityKind, ExpectedField, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading,
+    Request, Seconds, SignalId, SignalUse, Slot, SlotId, Source, Timestamp, Value, View,
 };
 
 /// What look-up reads beside the request.
@@ -52,6 +53,7 @@ pub fn kinds_of(slots: &[Slot], wanted: &[SlotId]) -> Kinds {
     for slot in wanted.iter().filter_map(|id| slots.get(id.0 as usize)) {
         let kind = match &slot.source {
             Source::Signal { kind, .. } => Some(*kind),
+            Source::Expected { kind, .. } => Some(*kind),
             other => other.measure().map(|(kind, _)| kind),
         };
         if let Some(kind) = kind {
@@ -85,7 +87,9 @@ pub fn look_up<'v>(
             continue;
         }
         let reading = lookup.reading(&slot.source, view);
-        lookup.missed.slots += usize::from(reading.value.is_missing());
+        // Where nothing is announced, nothing was missed.
+        let asked = !matches!(slot.source, Source::Expected { .. });
+        lookup.missed.slots += usize::from(asked && reading.value.is_missing());
         view.fill(*id, reading);
     }
     lookup.missed
@@ -179,6 +183,16 @@ impl<'v, 's> LookUp<'v, 's> {
                 self.travel_speed(*kind, *measure, from, view)
             }
             Source::Window { kind, measure } => self.window(*kind, *measure),
+            Source::Expected { kind, signal, change, value, field } => {
+                let value = value.map(|slot| view.read(slot).value);
+                match self.record(*kind) {
+                    Some(record) => {
+                        expected::read(record, *signal, change, value, *field, request.now)
+                    }
+                    None if *field == ExpectedField::InForce => Value::Bool(false),
+                    None => Value::Missing,
+                }
+            }
             Source::Policy { .. } | Source::Learned => Value::Missing,
         };
         // A value computed from another one is as fresh as that.

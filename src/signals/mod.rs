@@ -6,6 +6,7 @@
 
 mod cache;
 mod durable;
+mod expected;
 mod geo;
 mod ingest;
 mod learned;
@@ -20,6 +21,7 @@ pub use cache::{
     Refused, Secrets, SignalSnapshot, Stats, Swept, Taken, Written,
 };
 pub use durable::{Durable, NotDurable};
+pub use expected::{Announcement, MAX_WINDOWS, NotAnnounced, Window, announced_kind};
 pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
 pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,

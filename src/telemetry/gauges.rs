@@ -1,5 +1,6 @@
 //! What the rooms say of themselves at the moment of a scrape.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::export::ExportCounts;
@@ -37,6 +38,8 @@ pub struct Gauges {
     pub spans_dropped: u64,
     pub exports: ExportCounts,
     pub store: StoreGauges,
+    /// By kind of change, what is announced and in force.
+    pub announced: BTreeMap<Arc<str>, u64>,
 }
 
 /// What learning says of itself.
@@ -119,6 +122,10 @@ impl Gauges {
             self.exports.family(),
         ]);
         all.extend(self.learning.families());
+        let announced = self.announced.iter();
+        let announced = announced
+            .map(|(change, count)| Point::new([("change", change.clone())], Value::Count(*count)));
+        all.push(Family::new(names::ANNOUNCED, announced.collect()));
         all.extend(self.store.families());
         all
     }

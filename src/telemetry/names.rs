@@ -138,6 +138,11 @@ pub(super) const LINKS_EVICTED: Name =
     counter("plimsoll_links_evicted", "Linked entities and values dropped to make room");
 pub(super) const LABELS: Name = gauge("plimsoll_labels", "Entities that are labelled");
 
+pub(super) const ANNOUNCED: Name = gauge(
+    "plimsoll_expected_changes",
+    "Announced changes in force when they were last counted, by kind of change",
+);
+
 // The store.
 
 pub(super) const STORE_WAITING: Name =

@@ -19,6 +19,7 @@ const TOKENS: &str = "\
 d 18ac3e7343f016890c510e93f935261169d9e3f565436429830faf0934f4f8e4 decide
 r 454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1 report
 v 4c94485e0c21ae6c41ce1dfe7b6bfaceea5ab68e40a2476f50208e526f506080 review
+x 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 announce
 a ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb admin
 ";
 
@@ -42,10 +43,14 @@ const HOLDERS: &[(&str, &str)] = &[
     ("/plimsoll.v1.SignalService/Get", "v"),
     ("/plimsoll.v1.SignalService/Forget", "a"),
     ("/plimsoll.v1.ReviewService/Label", "v"),
+    ("/plimsoll.v1.ReviewService/Announce", "x"),
+    ("/plimsoll.v1.ReviewService/Withdraw", "x"),
+    ("/plimsoll.v1.ReviewService/ListAnnounced", "x"),
     ("/access/v1/", "d"),
     ("/forward-auth", "d"),
     ("/v1/signals", "r"),
     ("/v1/labels", "v"),
+    ("/v1/expected", "x"),
     ("/console", "v"),
 ];
 
@@ -131,7 +136,7 @@ fn judge(path: &str, came: &[(Option<&str>, Came)]) {
     }
 }
 
-const CALLERS: [Option<&str>; 5] = [None, Some("d"), Some("r"), Some("v"), Some("a")];
+const CALLERS: [Option<&str>; 6] = [None, Some("d"), Some("r"), Some("v"), Some("x"), Some("a")];
 
 #[tokio::test]
 async fn all_that_is_served_is_shut_to_those_without_the_permission() {
@@ -151,7 +156,7 @@ async fn all_that_is_served_is_shut_to_those_without_the_permission() {
     }
     // What nobody serves is nobody's but an administrator's to find out.
     for path in ["/plimsoll.v1.SignalService/New", "/x.Y/Z", "//plimsoll.v1.SignalService/Report"] {
-        for token in [None, Some("d"), Some("r"), Some("v")] {
+        for token in [None, Some("d"), Some("r"), Some("v"), Some("x")] {
             assert_ne!(call(&mut channel, path, token).await, Came::In, "{path} {token:?}");
         }
     }
@@ -164,7 +169,7 @@ async fn all_that_is_served_is_shut_to_those_without_the_permission() {
             judge(&path, &came);
         }
         for path in ["/nothing", "/live/", "/v1/%73ignals", "/access", "//status"] {
-            for token in [None, Some("d"), Some("r"), Some("v")] {
+            for token in [None, Some("d"), Some("r"), Some("v"), Some("x")] {
                 assert_ne!(ask(&base, path, token), Came::In, "{path} {token:?}");
             }
         }

@@ -16,9 +16,10 @@ impl Door {
     /// Notes that somebody who is known tried an administrative act and may not.
     /// Strangers are not noted: anybody could fill the log.
     pub(in crate::api) fn audit(&self, act: &str, refusal: &Refusal) {
-        let Refusal::Denied { who, need: Need::Permission(Permission::Admin) } = refusal else {
+        let Refusal::Denied { who, need: Need::Permission(need) } = refusal else { return };
+        if !matches!(need, Permission::Admin | Permission::Announce) {
             return;
-        };
+        }
         let caller = self.caller();
         let (_, address) = told(&caller);
         tracing::info!(target: "audit", act, caller = &**who, %address, outcome = "refused", "an administrative act");

@@ -61,6 +61,7 @@ fn bit(permission: Permission) -> u8 {
         Permission::Report => 2,
         Permission::Review => 4,
         Permission::Admin => 8,
+        Permission::Announce => 16,
     }
 }
 
@@ -88,13 +89,14 @@ const fn name(permission: Permission) -> &'static str {
         Permission::Decide => "decide",
         Permission::Report => "report",
         Permission::Review => "review",
+        Permission::Announce => "announce",
         Permission::Admin => "admin",
     }
 }
 
 fn named(word: &str) -> Option<Permission> {
-    use Permission::{Admin, Decide, Report, Review};
-    [Decide, Report, Review, Admin].into_iter().find(|one| name(*one) == word)
+    use Permission::{Admin, Announce, Decide, Report, Review};
+    [Decide, Report, Review, Announce, Admin].into_iter().find(|one| name(*one) == word)
 }
 
 /// Why a caller is turned away.

@@ -1,7 +1,7 @@
 //! What each call asks of its caller. What is not listed asks the most.
 
 use super::Need;
-use crate::config::Permission::{Admin, Decide, Report, Review};
+use crate::config::Permission::{Admin, Announce, Decide, Report, Review};
 
 /// What a check asks.
 pub(in crate::api) const DECIDE: Need = Need::Permission(Decide);
@@ -26,8 +26,12 @@ fn listed_grpc(path: &str) -> Option<Need> {
         ("plimsoll.v1.DecisionService" | "envoy.service.auth.v3.Authorization", _) => DECIDE,
         ("plimsoll.v1.SignalService", "Report" | "ReportStream") => Need::Permission(Report),
         // What is known of a person is for those who look into cases.
-        ("plimsoll.v1.SignalService", "Get") | ("plimsoll.v1.ReviewService", _) => {
+        ("plimsoll.v1.SignalService", "Get") | ("plimsoll.v1.ReviewService", "Label") => {
             Need::Permission(Review)
+        }
+        // What is announced softens risk, so this is not for whoever reports or labels.
+        ("plimsoll.v1.ReviewService", "Announce" | "Withdraw" | "ListAnnounced") => {
+            Need::Permission(Announce)
         }
         ("plimsoll.v1.SignalService", "Forget") => Need::Permission(Admin),
         _ => return None,
@@ -47,6 +51,8 @@ fn listed_http(path: &str) -> Option<Need> {
         DECIDE
     } else if at("/v1/signals") {
         Need::Permission(Report)
+    } else if at("/v1/expected") {
+        Need::Permission(Announce)
     } else if at("/v1/labels") || at("/console") {
         Need::Permission(Review)
     } else {

@@ -39,7 +39,7 @@ pub(in crate::api) fn instant(at: &prost_types::Timestamp) -> Option<Timestamp> 
     Some(Timestamp::from_millis(at.seconds.checked_mul(1000)?.checked_add(millis)?))
 }
 
-pub(super) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
+pub(in crate::api) fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     let millis = at.millis();
     let nanos = i32::try_from(millis.rem_euclid(1000)).unwrap_or_default() * 1_000_000;
     prost_types::Timestamp { seconds: millis.div_euclid(1000), nanos }

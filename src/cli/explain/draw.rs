@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use anstyle::Style;
 
-use super::shape::{Group, Shape};
+use super::shape::{ANNOUNCED, Group, Shape};
 use crate::api::answer::{Answer, AnswerFactor, basis_name};
 use crate::cli::style;
 use crate::engine::{Basis, Matched};
@@ -99,6 +99,7 @@ impl<'a> Waterfall<'a> {
             let (bold, faint, plain) = (style::BOLD, style::FAINT, style::PLAIN);
             let score = match group.score {
                 Some(score) => format!("{score:.*}", self.decimals),
+                None if group.name == ANNOUNCED => String::new(),
                 None => "not known".to_owned(),
             };
             writeln!(out, "{bold}{}{plain} {faint}{score}{plain}", group.name)?;

@@ -8,6 +8,9 @@ use crate::api::pdp::Decided;
 use crate::engine::{DecidedBy, Matched};
 use crate::model::{Decision, Direction};
 
+/// The group of announced changes, where factors are in dimensions.
+pub(super) const ANNOUNCED: &str = "announced";
+
 /// How a decision is laid out.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -69,6 +72,14 @@ impl Shape {
             score: outcome.present.then_some(outcome.score),
             factors: dimension.first..dimension.last,
         });
+        // They stand behind the factors in the answer.
+        let (first, named) = (policy.factors.len(), policy.has_dimensions());
+        let applied = outcome.expected.iter().filter(|expected| expected.applies).count();
+        let announced = (applied > 0).then(|| Group {
+            name: if named { ANNOUNCED.to_owned() } else { String::new() },
+            score: None,
+            factors: first..first + applied,
+        });
         let adjustments = policy.adjustments.iter().zip(&outcome.adjustments);
         let idle = adjustments
             .filter(|(_, outcome)| !outcome.matched.applies())
@@ -84,7 +95,7 @@ impl Shape {
             axis: (policy.range.min, policy.range.max),
             direction: Some(policy.direction),
             prior: outcome.prior,
-            groups: groups.collect(),
+            groups: groups.chain(announced).collect(),
             idle: idle.collect(),
             label: policy
                 .levels

@@ -30,7 +30,8 @@ impl<'a> Expressions<'_, 'a> {
                 .required("name", self.diagnostics)
                 .and_then(|node| node.name(self.diagnostics, Names::Plain));
             if let Some(name) = name {
-                if names.contains(&name) || self.names.factors.iter().any(|n| **n == *name) {
+                let mut taken = self.names.factors.iter().chain(&self.names.expected);
+                if names.contains(&name) || taken.any(|n| **n == *name) {
                     let place = fields.get("name").unwrap_or(item);
                     self.diagnostics
                         .error(place, format!("the name {} stands twice", quoted(name)))

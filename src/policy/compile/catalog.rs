@@ -8,8 +8,8 @@ use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, Identifier, ListKind, Measured, PathPattern, Route, RouteProperty,
-    SignalDecl, SignalType, Type, Vocabulary,
+    EntityDecl, EntityKind, ExpectedDecl, Identifier, ListKind, Measured, PathPattern, Route,
+    RouteProperty, SignalDecl, SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
@@ -52,6 +52,8 @@ pub(super) struct Catalogs<'a> {
     pub(super) travel_anywhere: Option<usize>,
     /// What links entities.
     pub(super) links: Vec<Identifier>,
+    /// Changes that may be announced.
+    pub(super) expected: Vec<ExpectedDecl>,
     places: HashMap<String, Place>,
 }
 
@@ -103,6 +105,7 @@ impl<'a> Catalogs<'a> {
             "peer_groups",
             "travel",
             "links",
+            "expected",
         ];
         let all: Vec<_> = documents
             .into_iter()
@@ -137,6 +140,9 @@ impl<'a> Catalogs<'a> {
         for fields in &all {
             if let Some(node) = fields.get("links") {
                 catalogs.read_links(node, vocabulary, diagnostics);
+            }
+            if let Some(node) = fields.get("expected") {
+                catalogs.read_expected(node, vocabulary, diagnostics);
             }
             if let Some(node) = fields.get("travel") {
                 catalogs.read_travel(node, diagnostics);

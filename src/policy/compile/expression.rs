@@ -30,6 +30,8 @@ pub(super) struct Names {
     pub(super) dimensions: Vec<Arc<str>>,
     pub(super) thresholds: Vec<Arc<str>>,
     pub(super) levels: Vec<Arc<str>>,
+    /// What decisions show announced changes as.
+    pub(super) expected: Vec<Arc<str>>,
 }
 
 /// A compiled expression with what is known of its value.
@@ -100,6 +102,16 @@ impl<'c, 'a> Expressions<'c, 'a> {
     pub(super) fn read(&mut self, node: Node<'a>, stage: Stage) -> Option<Typed> {
         let ast = node.expression(self.diagnostics)?;
         self.compile(node, &ast, stage)
+    }
+
+    /// Begins an expression that is not compiled as a whole.
+    pub(super) fn begin(&mut self, node: Node<'a>, stage: Stage) -> Option<cel::Expr> {
+        let ast = node.expression(self.diagnostics)?;
+        self.place = node;
+        self.stage = stage;
+        self.facts.clear();
+        self.budget = MAX_NODES;
+        Some(ast)
     }
 
     /// Compiles a condition: an expression that must be a bool.

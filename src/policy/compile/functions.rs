@@ -11,7 +11,7 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::policy::source::parse_duration;
 
 /// The other functions, for suggestions.
-const PLAIN: [&str; 13] = [
+const PLAIN: [&str; 14] = [
     "days_since",
     "hours_since",
     "age",
@@ -25,6 +25,7 @@ const PLAIN: [&str; 13] = [
     "duration",
     "timestamp",
     "has",
+    "expected",
 ];
 
 impl Expressions<'_, '_> {
@@ -48,6 +49,7 @@ impl Expressions<'_, '_> {
             }
             ("hour" | "weekday", [at, zone]) => self.local_time(&function.text, at, zone),
             ("size", [of]) => self.size(of),
+            ("expected", _) => self.expected(ast, args),
             ("duration", [text]) => {
                 let seconds = self.window(text)?;
                 Some(Typed::new(Expr::Duration(seconds), Type::Duration, false))

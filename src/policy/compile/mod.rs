@@ -3,6 +3,7 @@
 mod adjustments;
 mod catalog;
 mod curve;
+mod expected;
 mod expression;
 mod functions;
 mod learned;
@@ -108,7 +109,9 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     }
     let snapshot = Snapshot {
         revision: set.revision.as_str().into(),
-        catalog: Arc::new(Catalog::new(catalogs.entities.clone(), signals)),
+        catalog: Arc::new(
+            Catalog::new(catalogs.entities.clone(), signals).expecting(catalogs.expected.clone()),
+        ),
         context: catalogs.context.iter().map(|(key, ty)| (Arc::from(*key), *ty)).collect(),
         lists: catalogs.lists.clone(),
         geo: catalogs.geo.clone(),

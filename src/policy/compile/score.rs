@@ -34,6 +34,7 @@ pub(super) struct Head<'a> {
     factors: Option<Node<'a>>,
     dimensions: Option<Node<'a>>,
     pub(super) adjustments: Option<Node<'a>>,
+    pub(super) expected: Option<Node<'a>>,
     node: Node<'a>,
 }
 
@@ -53,6 +54,7 @@ impl<'a> Expressions<'_, 'a> {
                 "factors",
                 "dimensions",
                 "adjustments",
+                "expected",
             ],
         )?;
         let range = match fields.get("range") {
@@ -107,6 +109,7 @@ impl<'a> Expressions<'_, 'a> {
             factors: fields.get("factors"),
             dimensions: fields.get("dimensions"),
             adjustments: fields.get("adjustments"),
+            expected: fields.get("expected"),
             node,
         })
     }

@@ -76,6 +76,7 @@ impl<'a> Expressions<'_, 'a> {
         self.names.thresholds = thresholds.iter().map(|t| t.name.clone()).collect();
         let score_head = score_head?;
         let score = self.score(score_head);
+        let expected = self.softenings(score_head, &score.factors);
         let adjustments = self.adjustments(score_head, &levels);
         let bounds = Bounds { range: score.range, direction: score.direction };
         let rules = fields
@@ -108,6 +109,7 @@ impl<'a> Expressions<'_, 'a> {
             combine: score.combine,
             dimensions: score.dimensions,
             factors: score.factors,
+            expected,
             adjustments,
             levels,
             thresholds,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::announced::{self, GivenWindow};
 use super::history::{self, Past};
 use crate::api::question::{Question, QuestionHttp};
 use crate::engine::{PolicyId, Snapshot};
@@ -25,6 +26,8 @@ pub struct Given {
     pub(super) loaded: Loaded,
     pub(super) learned: Vec<(SlotId, Literal)>,
     pub(super) policies: Vec<GivenPolicy>,
+    /// What was announced.
+    pub(super) expected: Vec<GivenWindow>,
     /// What happened before.
     pub(super) history: Vec<Past>,
 }
@@ -73,13 +76,14 @@ impl Given {
             .get("signals")
             .map(|node| read_signals(node, now, snapshot, diagnostics))
             .unwrap_or_default();
-        let allowed = ["lists", "geo", "learned", "policies", "http"];
+        let allowed = ["lists", "geo", "learned", "policies", "http", "expected"];
         let given = test.get("given").and_then(|node| node.mapping(diagnostics, &allowed));
         let get = |key: &str| given.as_ref().and_then(|fields| fields.get(key));
         let lists = read_lists(get("lists"), snapshot, diagnostics);
         let geo = read_geo(get("geo"), diagnostics);
         let learned = read_learned(get("learned"), snapshot, diagnostics);
         let policies = read_policies(get("policies"), snapshot, diagnostics);
+        let expected = announced::read(get("expected"), snapshot, diagnostics);
         let http = get("http").and_then(|node| read_http(node, diagnostics));
 
         let history = test.get("history");
@@ -106,6 +110,7 @@ impl Given {
             loaded: Loaded::new(lists, geo),
             learned,
             policies,
+            expected,
             history,
         })
     }

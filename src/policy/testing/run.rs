@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bumpalo::Bump;
 
 use super::PolicyTest;
+use super::announced;
 use super::expect::Mismatch;
 use super::given::{Given, GivenPolicy, GivenSignal};
 use super::history;
@@ -67,6 +68,7 @@ pub fn decide<R>(
     }
     history::happen(given, snapshot, vocabulary, &cache, test.now)?;
     report(test, given, &request, snapshot, vocabulary, &cache)?;
+    announced::announce(&given.expected, &request.entities, snapshot, vocabulary, &cache)?;
 
     let policy = snapshot.policy(test.policy).ok_or("the policy is gone")?;
     let mut readings: Vec<(SlotId, Reading<'_>)> =

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Cache;
-use crate::model::{EntityKind, Seconds, SignalType, Timestamp, Value, Vocabulary};
+use crate::model::{
+    EXPECTED_SIGNAL, EntityKind, Seconds, SignalType, Timestamp, Value, Vocabulary,
+};
 
 /// All that is known about one entity.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +74,10 @@ impl Cache {
             .cells()
             .filter_map(|cell| {
                 let (_, name, ty) = vocabulary.describe(cell.signal)?;
+                // Announced, not reported: who may announce is shown it.
+                if &*name == EXPECTED_SIGNAL {
+                    return None;
+                }
                 let value = OwnedValue::of(cell.value)?;
                 Some(SignalSnapshot { name, ty, value, observed_at: cell.observed_at })
             })

@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::table::seconds;
 use super::{Cache, ENTITY_BYTES, SHARDS};
-use crate::model::{Catalog, EntityKind, MAX_ENTITIES, Timestamp};
+use crate::model::{Catalog, EntityKind, MAX_ENTITIES, SignalId, Timestamp};
+use crate::signals::expected::is_announced;
+use crate::signals::record::Record;
 
 /// How many places are looked at between two looks at the limits, and at most
 /// under one hold of a shard's lock.
@@ -33,6 +35,9 @@ struct Cutoffs {
     by_kind: [u32; MAX_ENTITIES],
     /// For any kind, while there is too much.
     eviction: Option<u32>,
+    /// What holds announced windows, which stay until they are over.
+    expected: [Option<SignalId>; MAX_ENTITIES],
+    now: Timestamp,
 }
 
 impl Cache {
@@ -72,7 +77,11 @@ impl Cache {
         let end = table.ways().min(cursor.way + BATCH);
         for entry in (cursor.way..end).filter_map(|at| table.entry(at)) {
             let Some((tag, touched)) = entry.occupied() else { continue };
-            let expired = touched < cutoffs.of(tag.kind());
+            let expired = touched < cutoffs.of(tag.kind())
+                && !entry
+                    .load()
+                    .as_ref()
+                    .is_some_and(|held| cutoffs.is_announced(Record::of(held)));
             let evicted = excess > 0 && cutoffs.eviction.is_some_and(|cutoff| touched <= cutoff);
             if (expired || evicted) && self.remove(shard, &mut writer, entry) {
                 excess = excess.saturating_sub(1);
@@ -94,7 +103,13 @@ impl Cache {
                 *cutoff = seconds(now).saturating_sub(after.clamp(0.0, f64::from(u32::MAX)) as u32);
             }
         }
-        Cutoffs { by_kind, eviction: self.eviction_cutoff() }
+        let mut expected = [None; MAX_ENTITIES];
+        for declared in &catalog.expected {
+            if let Some(place) = expected.get_mut(usize::from(declared.kind.0)) {
+                *place = Some(declared.signal);
+            }
+        }
+        Cutoffs { by_kind, eviction: self.eviction_cutoff(), expected, now }
     }
 
     /// How many entities are too many.
@@ -134,6 +149,11 @@ impl Cache {
 }
 
 impl Cutoffs {
+    fn is_announced(&self, record: Record<'_>) -> bool {
+        let signal = self.expected.get(usize::from(record.kind().0)).copied().flatten();
+        signal.is_some_and(|signal| is_announced(record, signal, self.now))
+    }
+
     fn of(&self, kind: EntityKind) -> u32 {
         self.by_kind.get(usize::from(kind.0)).copied().unwrap_or(0)
     }

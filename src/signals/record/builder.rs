@@ -128,6 +128,33 @@ impl RecordBuilder<'_> {
         Applied::Accepted
     }
 
+    /// Sets a signal whatever stands there: for what is read, changed and put back under
+    /// one lock. Its time never goes back, so that a store's older one doesn't return.
+    pub fn replace(&mut self, signal: SignalId, now: Timestamp, value: Value<'_>) -> Applied {
+        let cells = &self.0.cells;
+        let place = cells.binary_search_by_key(&signal.0, |cell| signal_of(cell).0);
+        let present = place.ok().and_then(|at| cells.get(at)).map(observed_at_of);
+        self.set(signal, present.map_or(now, |present| present.max(now)), value)
+    }
+
+    /// Takes a signal out.
+    pub fn unset(&mut self, signal: SignalId) {
+        let cells = &mut self.0.cells;
+        if let Ok(at) = cells.binary_search_by_key(&signal.0, |cell| signal_of(cell).0) {
+            cells.remove(at);
+            self.0.changed = true;
+        }
+    }
+
+    /// The packed members of a signal that is a set.
+    pub fn set_of(&self, signal: SignalId) -> Option<&str> {
+        let cells = &self.0.cells;
+        let at = cells.binary_search_by_key(&signal.0, |cell| signal_of(cell).0).ok()?;
+        let cell = cells.get(at).filter(|cell| tag_of(cell) == TAG_SET)?;
+        let [_, payload] = *cell;
+        std::str::from_utf8(slice_of(&self.0.texts, payload)?).ok()
+    }
+
     /// Whether nothing was learned of the entity yet, as far as the record knows.
     pub fn is_unlearned(&self) -> bool {
         self.0.learned.is_empty()

@@ -1,7 +1,8 @@
 //! The audit log, as the real binary writes it.
 
+use plimsoll::proto::review_service_client::ReviewServiceClient;
 use plimsoll::proto::signal_service_client::SignalServiceClient;
-use plimsoll::proto::{Entity, ForgetRequest};
+use plimsoll::proto::{AnnounceRequest, Announcement, Entity, ForgetRequest, WithdrawRequest};
 use serde_json::{Value as Json, json};
 use tonic::transport::Channel;
 use tonic::{Code, Request};
@@ -15,12 +16,12 @@ struct House {
 }
 
 impl House {
-    fn new() -> Self {
+    fn new(policies: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tokens = folder.path().join("tokens");
         // Of `secret` and of `other`.
         let text = "\
-            root 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b admin,report\n\
+            root 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b admin,report,announce\n\
             feed d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa report\n";
         std::fs::write(&tokens, text).unwrap();
         let settings = json!({
@@ -28,7 +29,7 @@ impl House {
             // The audit log does not depend on how much else is logged.
             "telemetry": {"log_format": "json", "log": "plimsoll=info"},
         });
-        let plimsoll = Plimsoll::serve("tests/envoy/policies", &settings);
+        let plimsoll = Plimsoll::serve(policies, &settings);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let url = format!("http://{}", plimsoll.grpc);
         let client = runtime.block_on(SignalServiceClient::connect(url)).unwrap();
@@ -53,7 +54,7 @@ impl House {
 
 #[test]
 fn each_administrative_act_is_noted_with_who_what_and_how_it_ended() {
-    let mut house = House::new();
+    let mut house = House::new("tests/envoy/policies");
     for (token, kind, id, code, expected) in [
         (
             "secret",
@@ -109,6 +110,62 @@ fn each_administrative_act_is_noted_with_who_what_and_how_it_ended() {
     assert_eq!(house.forget("guessed", "user", "u2"), Some(Code::Unauthenticated));
     assert_eq!(house.forget("secret", "user", "u3"), None);
     assert_eq!(house.audited(from)["id"], "u3");
+}
+
+#[test]
+fn whoever_announces_is_noted_with_what_and_of_whom() {
+    let house = House::new("policies");
+    let url = format!("http://{}", house.plimsoll.grpc);
+    let mut client = house.runtime.block_on(ReviewServiceClient::connect(url)).unwrap();
+    let entity = Some(Entity { r#type: "user".to_owned(), id: "ann".to_owned() });
+    let until = Some(prost_types::Timestamp {
+        seconds: jiff::Timestamp::now().as_second() + 600,
+        nanos: 0,
+    });
+    for (token, change, code, expected) in [
+        (
+            "secret",
+            "travel",
+            None,
+            json!({"act": "announce", "caller": "root at 127.0.0.1", "kind": "user", "id": "ann", "announcement": "t", "change": "travel", "values": "[\"JP\"]", "reference": "CHG-1", "by": "root", "outcome": "announced"}),
+        ),
+        (
+            "secret",
+            "travl",
+            Some(Code::InvalidArgument),
+            json!({"act": "announce", "change": "travl", "outcome": "malformed"}),
+        ),
+        (
+            "other",
+            "travel",
+            Some(Code::PermissionDenied),
+            json!({"act": "/plimsoll.v1.ReviewService/Announce", "caller": "feed", "outcome": "refused"}),
+        ),
+    ] {
+        let announcement = Announcement {
+            id: "t".to_owned(),
+            change: change.to_owned(),
+            until,
+            values: vec!["JP".to_owned()],
+            reference: "CHG-1".to_owned(),
+            ..Announcement::default()
+        };
+        let announcement = Some(announcement);
+        let mut request = Request::new(AnnounceRequest { entity: entity.clone(), announcement });
+        request.metadata_mut().insert("x-plimsoll-token", token.parse().unwrap());
+        let from = house.plimsoll.process.logged();
+        let done = house.runtime.block_on(client.announce(request));
+        assert_eq!(done.err().map(|status| status.code()), code);
+        let line = house.audited(from);
+        for (field, value) in expected.as_object().unwrap() {
+            assert_eq!(&line[field], value, "{field}: {line}");
+        }
+    }
+    let mut request = Request::new(WithdrawRequest { entity, id: "t".to_owned() });
+    request.metadata_mut().insert("x-plimsoll-token", "secret".parse().unwrap());
+    let from = house.plimsoll.process.logged();
+    house.runtime.block_on(client.withdraw(request)).unwrap();
+    assert_eq!(house.audited(from)["outcome"], "withdrawn");
 }
 
 fn number(x: f64) -> prost_types::Value {

@@ -1,6 +1,7 @@
 //! The engine, driven on views that are filled by hand.
 
 mod combining;
+mod expected;
 mod missing;
 mod properties;
 mod replay;
@@ -16,6 +17,9 @@ const CATALOG: &str = r#"
 apiVersion: plimsoll/v1
 kind: Catalog
 entities: {session: {forget_after: 12h}}
+expected:
+  travel: {entity: user, at_most: 30d}
+  on_call: {entity: user, at_most: 14d}
 signals:
   user.a: {type: number}
   user.b: {type: number}
@@ -99,5 +103,6 @@ fn sum_of_parts(snapshot: &Snapshot, outcome: &Outcome) -> f64 {
     policy.range.min
         + outcome.prior
         + outcome.factors.iter().map(|f| f.contribution).sum::<f64>()
+        + outcome.expected.iter().map(|e| e.contribution).sum::<f64>()
         + outcome.adjustments.iter().map(|a| a.contribution).sum::<f64>()
 }

@@ -19,6 +19,24 @@ struct Drawn {
     split: usize,
     adjustments: Vec<(&'static str, f64)>,
     values: Vec<Option<f64>>,
+    softened: Vec<Softened>,
+}
+
+/// An announced change that softens some factors.
+#[derive(Clone, Debug)]
+struct Softened {
+    factors: Vec<&'static str>,
+    by: f64,
+    in_force: bool,
+}
+
+const CHANGES: [&str; 2] = ["travel", "on_call"];
+const IN_FORCE: [&str; 2] = ["expected(user, \"travel\")", "expected(user, \"on_call\")"];
+
+fn softened() -> impl Strategy<Value = Softened> {
+    let some = prop::sample::subsequence(NAMES.to_vec(), 1..=5);
+    let by = prop_oneof![0.01_f64..1.0, Just(1.0)];
+    (some, by, any::<bool>()).prop_map(|(factors, by, in_force)| Softened { factors, by, in_force })
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -40,9 +58,21 @@ fn drawn() -> impl Strategy<Value = Drawn> {
             0..4,
         ),
         prop::collection::vec(prop::option::of(-0.5_f64..1.5), 5),
+        prop::collection::vec(softened(), 0..=2),
     )
         .prop_map(
-            |(direction, combine, total, missing, range, weights, split, adjustments, values)| {
+            |(
+                direction,
+                combine,
+                total,
+                missing,
+                range,
+                weights,
+                split,
+                adjustments,
+                values,
+                softened,
+            )| {
                 Drawn {
                     direction,
                     combine,
@@ -53,6 +83,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
                     split,
                     adjustments,
                     values,
+                    softened,
                 }
             },
         )
@@ -89,8 +120,12 @@ impl Drawn {
                 format!("    - {{name: adj{at}, when: 'true', {kind}: {amount}{part}}}\n")
             })
             .collect();
+        let announced = self.softened.iter().zip(CHANGES);
+        let expected: String = announced
+            .map(|(s, change)| format!("{change}: {{soften: {:?}, by: {}}}, ", s.factors, s.by))
+            .collect();
         format!(
-            "score:\n  range: [{min}, {max}]\n  direction: {}\n  missing: {}\n  combine: {}\n  dimensions:\n    one: {{{share}combine: {}, factors: {{{}}}}}\n    two: {{{share}combine: {}, factors: {{{}}}}}\n  adjustments:\n{}\nlevels: {{low: {{from: {min}}}, high: {{from: {}}}}}\nmin_confidence: {{value: 0.2, decision: deny}}\ndefault: {{decision: allow}}",
+            "score:\n  range: [{min}, {max}]\n  direction: {}\n  missing: {}\n  combine: {}\n  expected: {{{expected}}}\n  dimensions:\n    one: {{{share}combine: {}, factors: {{{}}}}}\n    two: {{{share}combine: {}, factors: {{{}}}}}\n  adjustments:\n{}\nlevels: {{low: {{from: {min}}}, high: {{from: {}}}}}\nmin_confidence: {{value: 0.2, decision: deny}}\ndefault: {{decision: allow}}",
             self.direction,
             self.missing,
             self.total,
@@ -107,6 +142,7 @@ impl Drawn {
 fn bits(outcome: &Outcome) -> Vec<u64> {
     let mut bits = vec![outcome.score.to_bits(), outcome.confidence.to_bits()];
     bits.extend(outcome.factors.iter().map(|f| f.contribution.to_bits()));
+    bits.extend(outcome.expected.iter().map(|e| e.contribution.to_bits()));
     bits.extend(outcome.adjustments.iter().map(|a| a.contribution.to_bits()));
     bits
 }
@@ -122,8 +158,12 @@ proptest! {
             .zip(&drawn.values)
             .filter_map(|(name, value)| Some((format!("user.{name}"), Value::Number((*value)?))))
             .collect();
-        let slots: Vec<(&str, Value<'_>)> =
+        let mut slots: Vec<(&str, Value<'_>)> =
             slots.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let unannounced = slots.clone();
+        for (softened, slot) in drawn.softened.iter().zip(IN_FORCE) {
+            slots.push((slot, Value::Bool(softened.in_force)));
+        }
         let (min, max) = drawn.range;
         let mut asked = Asked::of(&snapshot, &slots);
         let outcome = asked.outcome();
@@ -135,6 +175,21 @@ proptest! {
         for factor in &outcome.factors {
             prop_assert!(factor.cost >= -tolerance && factor.cost.is_finite());
             prop_assert!(factor.contribution.is_finite());
+        }
+        for (softened, expected) in drawn.softened.iter().zip(&outcome.expected) {
+            prop_assert_eq!(softened.in_force, expected.applies);
+            prop_assert!(softened.in_force || expected.contribution == 0.0);
+        }
+        // Whatever is announced, nobody is the worse for it, and nobody the surer.
+        if drawn.adjustments.is_empty() {
+            let mut alone = Asked::of(&snapshot, &unannounced);
+            let before = alone.outcome();
+            let gain = match drawn.direction {
+                "trust" => outcome.score - before.score,
+                _ => before.score - outcome.score,
+            };
+            prop_assert!(gain >= -tolerance, "{} became {}", before.score, outcome.score);
+            prop_assert_eq!(before.confidence, outcome.confidence);
         }
         let first = bits(outcome);
         // The same once more, on the evaluation that was used already.

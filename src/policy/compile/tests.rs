@@ -1,5 +1,7 @@
 //! What is found at load: each mistake by its message, its place and its mend.
 
+mod expected;
+
 use super::compile;
 use crate::engine::Snapshot;
 use crate::model::Vocabulary;

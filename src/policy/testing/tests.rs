@@ -14,6 +14,7 @@ signals:
 resources:
   - {match: {path: "/pay/*"}, type: payment, action: pay}
 lists: {bad: {type: cidr, path: bad.txt}}
+expected: {travel: {entity: user, at_most: 30d}}
 ---
 apiVersion: plimsoll/v1
 kind: TrustPolicy
@@ -26,6 +27,7 @@ score:
     a: {value: user.a, weight: 3}
     home: {value: "familiar(user.country, geo(address.ip).country)"}
     other: {value: '1 - policy("q").risk'}
+  expected: {travel: {soften: [a], by: 0.5}}
   adjustments:
     - {name: listed, when: address.ip in lists.bad, unknown: skip, no_better_than: 10}
 levels: {low: {from: 0}, high: {from: 50}}
@@ -158,5 +160,44 @@ fn tests_are_checked_like_policies() {
         ("`subject.id` is missing", 8),
     ] {
         assert!(found[at].contains(message), "{message}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_was_announced_is_given_and_checked() {
+    let found = problems(
+        r#"
+  - name: as announced, of the user that the request means
+    signals: {user: {a: 0}}
+    given: {policies: {q: {score: 0}}, learned: {"familiar(user.country, geo(address.ip).country)": true}, expected: [{user: null, kind: travel, from: 2026-05-30T00:00:00Z, until: 2026-06-10T00:00:00Z, reference: CHG-1}]}
+    expect: {score: 70}
+  - name: of somebody else
+    signals: {user: {a: 0}}
+    given: {policies: {q: {score: 0}}, learned: {"familiar(user.country, geo(address.ip).country)": true}, expected: [{user: eve, kind: travel, from: 2026-05-30T00:00:00Z, until: 2026-06-10T00:00:00Z}]}
+    expect: {score: 40}
+  - name: longer than may be announced
+    given: {expected: [{user: eve, kind: travel, from: 2026-05-01T00:00:00Z, until: 2026-06-10T00:00:00Z}]}
+    expect: {score: 40}
+"#,
+    );
+    assert_eq!(found[..2], [vec![], Vec::<String>::new()]);
+    assert!(
+        found[2][0].contains("`until`: a window of `travel` is of at most 30 days"),
+        "{found:?}"
+    );
+    let found = mistakes(
+        r#"
+  - {name: a, given: {expected: [{user: u, kind: travl, from: 2026-05-30T00:00:00Z, until: 2026-06-10T00:00:00Z}]}, expect: {}}
+  - {name: b, given: {expected: [{kind: travel, from: 2026-05-30T00:00:00Z, until: 2026-06-10T00:00:00Z}]}, expect: {}}
+  - {name: c, given: {expected: [{user: u, device: d, kind: travel, from: 2026-05-30T00:00:00Z, until: 2026-06-10T00:00:00Z}]}, expect: {}}
+  - {name: d, given: {expected: [{user: u, kind: travel, from: soon, until: 2026-06-10T00:00:00Z}]}, expect: {}}
+"#,
+    );
+    for (at, expected) in
+        ["unknown kind of change `travl`", "one entity is wanted", "one entity is wanted", "soon"]
+            .iter()
+            .enumerate()
+    {
+        assert!(found.iter().any(|message| message.contains(expected)), "{at}: {found:#?}");
     }
 }

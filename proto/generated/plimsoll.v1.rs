@@ -74,8 +74,8 @@ pub struct EvaluateResponse {
     pub confidence: f64,
     #[prost(message, optional, tag = "6")]
     pub policy: ::core::option::Option<PolicyRef>,
-    /// In document order. Their contributions, those of the adjustments and the
-    /// range's minimum sum to the score.
+    /// In document order, then what was announced and softens some of them. Their
+    /// contributions, those of the adjustments and the range's minimum sum to the score.
     #[prost(message, repeated, tag = "7")]
     pub factors: ::prost::alloc::vec::Vec<Factor>,
     /// Those that applied.
@@ -142,7 +142,7 @@ pub struct PolicyRef {
 pub struct Factor {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// In \[0, 1\]; absent where the factor is left out.
+    /// In \[0, 1\]; absent where the factor is left out, and of what was announced.
     #[prost(double, optional, tag = "2")]
     pub value: ::core::option::Option<f64>,
     /// In units of the score.

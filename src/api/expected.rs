@@ -59,11 +59,11 @@ pub(super) struct Withdrawn {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("this server is not ready yet: what was announced is not loaded")]
-    NotReady,
+    Early,
     #[error(transparent)]
-    NotAnnounced(#[from] NotAnnounced),
+    Unannounced(#[from] NotAnnounced),
     #[error("it is announced here, but not on disk, since the store fails: send it again")]
-    NotDurable,
+    Unkept,
 }
 
 /// Who announces, and where.
@@ -86,7 +86,7 @@ impl<'d> Desk<'d> {
         let published = Guard::into_inner(pdp.published());
         match published.filter(|_| readiness.stage() != Stage::Starting) {
             Some(published) => Ok(Desk { pdp, caller, published, now: Timestamp::now() }),
-            None => Err(Refused::NotReady),
+            None => Err(Refused::Early),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'d> Desk<'d> {
         marks.include(written);
         match store.wait(&marks).await {
             Ok(()) => Ok(true),
-            Err(NotDurable::NoStore | NotDurable::Failing) => Err(Refused::NotDurable),
+            Err(NotDurable::NoStore | NotDurable::Failing) => Err(Refused::Unkept),
         }
     }
 }

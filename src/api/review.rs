@@ -222,10 +222,10 @@ fn shown(announced: Announced) -> proto::Announcement {
 fn refused(why: Refused) -> Status {
     let text = why.to_string();
     match why {
-        Refused::NotAnnounced(NotAnnounced::Wrong { .. }) => Status::invalid_argument(text),
-        Refused::NotAnnounced(NotAnnounced::TooMany) => Status::failed_precondition(text),
-        Refused::NotAnnounced(NotAnnounced::NoRoom(_)) => Status::resource_exhausted(text),
-        Refused::NotReady | Refused::NotDurable => Status::unavailable(text),
+        Refused::Unannounced(NotAnnounced::Wrong { .. }) => Status::invalid_argument(text),
+        Refused::Unannounced(NotAnnounced::TooMany) => Status::failed_precondition(text),
+        Refused::Unannounced(NotAnnounced::NoRoom(_)) => Status::resource_exhausted(text),
+        Refused::Early | Refused::Unkept => Status::unavailable(text),
     }
 }
 

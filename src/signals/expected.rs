@@ -163,7 +163,7 @@ impl Cache {
         });
         for (kind, signal, id) in over {
             // A record that shrinks finds room.
-            let _shrunk = self.update(kind, &id, now, |record| {
+            let _shrunk = self.derive(kind, &id, now, |record| {
                 let left = kept(record, signal, now, None);
                 put(record, signal, now, &left);
             });

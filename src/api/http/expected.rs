@@ -141,15 +141,15 @@ fn shown(announced: &Announced) -> Value {
 impl From<Refused> for Problem {
     fn from(why: Refused) -> Self {
         match why {
-            Refused::NotAnnounced(NotAnnounced::Wrong { place, why }) => {
+            Refused::Unannounced(NotAnnounced::Wrong { place, why }) => {
                 Problem::new(StatusCode::BAD_REQUEST, why).at(place)
             }
-            Refused::NotAnnounced(NotAnnounced::TooMany) => {
+            Refused::Unannounced(NotAnnounced::TooMany) => {
                 Problem::new(StatusCode::CONFLICT, why.to_string())
             }
-            Refused::NotAnnounced(NotAnnounced::NoRoom(_))
-            | Refused::NotReady
-            | Refused::NotDurable => Problem::unavailable(why.to_string()),
+            Refused::Unannounced(NotAnnounced::NoRoom(_)) | Refused::Early | Refused::Unkept => {
+                Problem::unavailable(why.to_string())
+            }
         }
     }
 }

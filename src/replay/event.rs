@@ -24,6 +24,21 @@ pub enum Within {
     },
     /// A source reported signals, as in `POST /v1/signals`.
     Report { kind: String, id: String, signals: serde_json::Map<String, Json> },
+    /// A change was announced, as in `POST /v1/expected`.
+    Announcement(Announced),
+}
+
+/// What was announced, of whom.
+#[derive(Debug)]
+pub struct Announced {
+    pub kind: String,
+    pub entity: String,
+    pub id: String,
+    pub change: String,
+    pub from: Timestamp,
+    pub until: Timestamp,
+    pub values: Vec<String>,
+    pub reference: String,
 }
 
 /// What a request really was: for measuring, never for deciding.
@@ -47,9 +62,9 @@ impl Truth {
 pub enum EventError {
     #[error("not JSON of an event: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("`at` is a time in RFC 3339 or in milliseconds since 1970")]
+    #[error("`at`, `from` and `until` are times in RFC 3339 or in milliseconds since 1970")]
     Time,
-    #[error("has either `request` or `report`")]
+    #[error("has one of `request`, `report` and `expected`")]
     Neither,
 }
 
@@ -62,6 +77,7 @@ struct Line {
     proves: bool,
     truth: Option<Truth>,
     report: Option<ReportLine>,
+    expected: Option<AnnouncedLine>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +94,33 @@ struct ReportLine {
     signals: serde_json::Map<String, Json>,
 }
 
+impl Time {
+    fn read(self) -> Result<Timestamp, EventError> {
+        match self {
+            Time::Millis(millis) => Ok(Timestamp::from_millis(millis)),
+            Time::Text(text) => {
+                let at: jiff::Timestamp = text.parse().map_err(|_| EventError::Time)?;
+                Ok(Timestamp::from_millis(at.as_millisecond()))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnnouncedLine {
+    entity: EntityLine,
+    id: String,
+    change: String,
+    /// Left out: when it is announced.
+    from: Option<Time>,
+    until: Time,
+    #[serde(default)]
+    values: Vec<String>,
+    #[serde(default)]
+    reference: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EntityLine {
@@ -87,24 +130,30 @@ struct EntityLine {
 }
 
 impl Event {
-    /// Reads a line: `{"at": ..., "request": {...}, "proves": ..., "truth": ...}` or
-    /// `{"at": ..., "report": {"entity": {"type": ..., "id": ...}, "signals": {...}}}`.
+    /// Reads a line: `{"at": ..., "request": {...}, "proves": ..., "truth": ...}`,
+    /// `{"at": ..., "report": {"entity": {"type": ..., "id": ...}, "signals": {...}}}` or
+    /// `{"at": ..., "expected": {"entity": ..., "id": ..., "change": ..., "until": ...}}`.
     ///
     /// # Errors
     /// When it is none.
     pub fn parse(line: &str) -> Result<Self, EventError> {
         let line: Line = serde_json::from_str(line)?;
-        let at = match line.at {
-            Time::Millis(millis) => Timestamp::from_millis(millis),
-            Time::Text(text) => {
-                let at: jiff::Timestamp = text.parse().map_err(|_| EventError::Time)?;
-                Timestamp::from_millis(at.as_millisecond())
+        let at = line.at.read()?;
+        let within = match (line.request, line.report, line.expected) {
+            (Some(body), None, None) => {
+                Within::Request { body, truth: line.truth, proves: line.proves }
             }
-        };
-        let within = match (line.request, line.report) {
-            (Some(body), None) => Within::Request { body, truth: line.truth, proves: line.proves },
-            (None, Some(ReportLine { entity, signals })) => {
+            (None, Some(ReportLine { entity, signals }), None) => {
                 Within::Report { kind: entity.kind, id: entity.id, signals }
+            }
+            (None, None, Some(announced)) => {
+                let AnnouncedLine { entity, id, change, from, until, values, reference } =
+                    announced;
+                let from = from.map_or(Ok(at), Time::read)?;
+                let (kind, entity, until) = (entity.kind, entity.id, until.read()?);
+                let announced =
+                    Announced { kind, entity, id, change, from, until, values, reference };
+                Within::Announcement(announced)
             }
             _ => return Err(EventError::Neither),
         };

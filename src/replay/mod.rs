@@ -4,6 +4,7 @@
 //! ```text
 //! line --> event --> advance time --> report: ingest  -.
 //!                                     request: decide --> observations --> learner
+//!                                     expected: announce
 //! ```
 
 mod event;
@@ -14,7 +15,7 @@ mod plot;
 mod tests;
 mod world;
 
-pub use event::{Event, EventError, Truth, Within};
+pub use event::{Announced, Event, EventError, Truth, Within};
 pub use generate::{Scenario, generate, places};
 pub use measure::{Detection, Measured, Verdicts};
 pub use plot::plots;

@@ -113,7 +113,7 @@ fn areas_are_those_of_the_definitions() {
 fn a_line_that_is_no_event_is_told_and_changes_nothing() {
     for (line, why) in [
         ("{", "EOF"),
-        (r#"{"at": 1}"#, "either `request` or `report`"),
+        (r#"{"at": 1}"#, "one of `request`, `report` and `expected`"),
         (r#"{"at": "yesterday", "request": {}}"#, "RFC 3339"),
         (r#"{"at": 1, "requests": {}}"#, "unknown field"),
     ] {
@@ -129,4 +129,65 @@ fn a_line_that_is_no_event_is_told_and_changes_nothing() {
     let report =
         r#"{"at": 1, "report": {"entity": {"type": "user", "id": "u"}, "signals": {"x": 1}}}"#;
     assert!(step(&mut world, report).unwrap_err().contains('x'));
+}
+
+const ANNOUNCED: &str = r#"
+apiVersion: plimsoll/v1
+kind: Catalog
+signals: {user.new_country: {type: bool}}
+expected: {travel: {entity: user, at_most: 30d}}
+---
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {name: session}
+score:
+  range: [0, 100]
+  direction: risk
+  missing: 0
+  factors: {new_country: {value: user.new_country}}
+  expected: {travel: {soften: [new_country], by: 0.8}}
+levels: {all: {from: 0}}
+"#;
+
+/// With the file's time: the window is in force from its beginning to its end, and not a
+/// millisecond longer.
+#[test]
+fn what_is_announced_in_a_file_softens_by_the_files_time() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), ANNOUNCED).unwrap();
+    let mut world = World::new(folder.path(), "session", 1).unwrap();
+    let mut scores = Vec::new();
+    let request = r#""request": {"subject": {"type": "user", "id": "u"}, "action": {"name": "a"}, "resource": {"type": "r", "id": "r"}}"#;
+    let entity = r#""entity": {"type": "user", "id": "u"}"#;
+    for line in [
+        format!(r#"{{"at": 1000, "report": {{{entity}, "signals": {{"new_country": true}}}}}}"#),
+        format!(r#"{{"at": 1000, {request}}}"#),
+        format!(
+            r#"{{"at": 1000, "expected": {{{entity}, "id": "t", "change": "travel", "from": 2000, "until": "1970-01-01T00:01:00Z"}}}}"#
+        ),
+        format!(r#"{{"at": 1999, {request}}}"#),
+        format!(r#"{{"at": 2000, {request}}}"#),
+        format!(r#"{{"at": 59999, {request}}}"#),
+        format!(r#"{{"at": 60000, {request}}}"#),
+    ] {
+        let decided = world.step(&Event::parse(&line).unwrap()).unwrap();
+        scores.extend(decided.map(|decided| decided.score));
+    }
+    assert_eq!(scores, [100.0, 100.0, 20.0, 20.0, 100.0]);
+    let late = format!(
+        r#"{{"at": 61000, "expected": {{{entity}, "id": "t", "change": "travel", "until": 60500}}}}"#
+    );
+    let why = world.step(&Event::parse(&late).unwrap()).unwrap_err();
+    assert!(why.starts_with("`until`: "), "{why}");
+    for bad in [
+        format!(r#"{{"at": 1, "expected": {{{entity}, "id": "t", "change": "travel"}}}}"#),
+        format!(
+            r#"{{"at": 1, "expected": {{{entity}, "id": "t", "change": "travel", "until": "soon"}}}}"#
+        ),
+        format!(
+            r#"{{"at": 1, {request}, "expected": {{{entity}, "id": "t", "change": "travel", "until": 9}}}}"#
+        ),
+    ] {
+        Event::parse(&bad).unwrap_err();
+    }
 }

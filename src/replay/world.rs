@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::event::{Event, Within};
+use super::event::{Announced, Event, Within};
 use crate::api::ask::ask;
 use crate::api::pdp::{Pdp, Published};
 use crate::api::question::Question;
@@ -18,8 +18,8 @@ use crate::policy::compile::compile;
 use crate::policy::publisher::feed_specs;
 use crate::policy::source::SourceSet;
 use crate::signals::{
-    Cache, Feeds, Geo, GeoTable, Limits, Observations, OwnedPlace, Report, ReportedValue, Secrets,
-    Verdict, ingest,
+    Announcement, Cache, Feeds, Geo, GeoTable, Limits, Observations, OwnedPlace, Report,
+    ReportedValue, Secrets, Verdict, Window, ingest,
 };
 use crate::telemetry::DecisionMetrics;
 
@@ -153,6 +153,10 @@ impl World {
                 self.report(kind, id, signals, event.at)?;
                 None
             }
+            Within::Announcement(announced) => {
+                self.announce(announced)?;
+                None
+            }
         };
         while let Some(observation) = self.observations.pop() {
             self.learner.observe(&observation);
@@ -210,6 +214,16 @@ impl World {
     fn now_text(&self) -> String {
         let now = jiff::Timestamp::from_millisecond(self.now.millis());
         now.map(|now| now.to_string()).unwrap_or_default()
+    }
+
+    fn announce(&self, announced: &Announced) -> Result<(), String> {
+        let Announced { kind, entity, id, change, from, until, values, reference } = announced;
+        let values = Window::join(values);
+        let window = Window::new(id, change, *from, *until).said(reference, "").only(&values);
+        let announcement = Announcement { kind, entity, window };
+        let catalog = &self.published.snapshot.catalog;
+        let done = self.pdp.cache.announce(catalog, &announcement, self.now);
+        done.map(|_| ()).map_err(|why| why.to_string())
     }
 
     fn report(

@@ -69,7 +69,8 @@ fn token(line: &str) -> Result<Token, String> {
 }
 
 fn permission(word: &str) -> Result<Permission, String> {
-    named(word).ok_or_else(|| format!("`{word}` is none of decide, report, review, admin"))
+    named(word)
+        .ok_or_else(|| format!("`{word}` is none of decide, report, review, announce, admin"))
 }
 
 fn unhex(text: &str) -> Option<Hash> {

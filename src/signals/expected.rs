@@ -179,15 +179,14 @@ pub(super) fn is_announced(record: Record<'_>, signal: SignalId, now: Timestamp)
 
 /// What an expression reads: see [`ExpectedField`].
 pub(super) fn read<'r>(
-    record: Record<'r>,
-    signal: SignalId,
+    windows: PackedSet<'r>,
     change: &str,
     value: Option<Value<'_>>,
     field: ExpectedField,
     now: Timestamp,
 ) -> Value<'r> {
     let mut last: Option<Window<'r>> = None;
-    for window in windows(record, signal) {
+    for window in windows.members().filter_map(Window::unpack) {
         if window.change == change
             && window.is_in_force(now)
             && value.is_none_or(|value| window.names(value))
@@ -210,12 +209,17 @@ fn signal_of(catalog: &Catalog, kind: EntityKind) -> Option<SignalId> {
     catalog.expected.iter().find(|declared| declared.kind == kind).map(|declared| declared.signal)
 }
 
+/// What a record holds of announced windows; nothing where nothing is announced.
+pub(super) fn packed_windows(record: Record<'_>, signal: SignalId) -> Option<PackedSet<'_>> {
+    match record.signal(signal)?.value {
+        Value::Set(packed) => Some(packed),
+        _ => None,
+    }
+}
+
 fn windows(record: Record<'_>, signal: SignalId) -> impl Iterator<Item = Window<'_>> {
-    let packed = match record.signal(signal).map(|cell| cell.value) {
-        Some(Value::Set(packed)) => packed,
-        _ => PackedSet::from_packed(""),
-    };
-    packed.members().filter_map(Window::unpack)
+    let packed = packed_windows(record, signal).into_iter();
+    packed.flat_map(PackedSet::members).filter_map(Window::unpack)
 }
 
 /// The windows that are not over, without the one of that id.

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+mod expected;
 mod learned;
 
 use std::net::IpAddr;
@@ -11,14 +12,15 @@ use std::net::IpAddr;
 use arrayvec::ArrayVec;
 use bumpalo::Bump;
 
+use expected::Asked;
+
 use super::cache::{Cache, Fetched, Kinds};
-use super::expected;
 use super::geo::Place;
 use super::lists::Loaded;
 use super::record::Record;
 use crate::model::{
-    Constant, EntityKind, ExpectedField, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading,
-    Request, Seconds, SignalId, SignalUse, Slot, SlotId, Source, Timestamp, Value, View,
+    Constant, EntityKind, Freshness, GeoQuery, HttpField, MAX_ENTITIES, Reading, Request, Seconds,
+    SignalId, SignalUse, Slot, SlotId, Source, Timestamp, Value, View,
 };
 
 /// What look-up reads beside the request.
@@ -105,6 +107,8 @@ struct LookUp<'v, 's> {
     records: [Option<Record<'v>>; MAX_ENTITIES],
     places: ArrayVec<(u16, Option<Place<'v>>), PLACES>,
     missed: Missed,
+    /// Kinds of whose entity nothing is announced, as far as that was asked.
+    unannounced: Kinds,
 }
 
 impl<'v, 's> LookUp<'v, 's> {
@@ -125,7 +129,8 @@ impl<'v, 's> LookUp<'v, 's> {
                 *place = record;
             }
         }
-        LookUp { request, sources, records, places: ArrayVec::new(), missed }
+        let (places, unannounced) = (ArrayVec::new(), Kinds::NONE);
+        LookUp { request, sources, records, places, missed, unannounced }
     }
 
     fn reading(&mut self, source: &'v Source, view: &View<'v>) -> Reading<'v> {
@@ -183,16 +188,13 @@ impl<'v, 's> LookUp<'v, 's> {
                 self.travel_speed(*kind, *measure, from, view)
             }
             Source::Window { kind, measure } => self.window(*kind, *measure),
-            Source::Expected { kind, signal, change, value, field } => {
-                let value = value.map(|slot| view.read(slot).value);
-                match self.record(*kind) {
-                    Some(record) => {
-                        expected::read(record, *signal, change, value, *field, request.now)
-                    }
-                    None if *field == ExpectedField::InForce => Value::Bool(false),
-                    None => Value::Missing,
-                }
-            }
+            Source::Expected { kind, signal, change, value, field } => self.expected(&Asked {
+                kind: *kind,
+                signal: *signal,
+                change,
+                value: value.map(|slot| view.read(slot).value),
+                field: *field,
+            }),
             Source::Policy { .. } | Source::Learned => Value::Missing,
         };
         // A value computed from another one is as fresh as that.

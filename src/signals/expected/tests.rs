@@ -54,7 +54,8 @@ fn asked(cache: &Cache, catalog: &Catalog, change: &str, value: Option<&str>, no
         "" => Value::Missing,
         value => Value::Text(value),
     });
-    read(record, signal, change, value, ExpectedField::InForce, at(now)) == Value::Bool(true)
+    let Some(windows) = packed_windows(record, signal) else { return false };
+    read(windows, change, value, ExpectedField::InForce, at(now)) == Value::Bool(true)
 }
 
 #[test]
@@ -98,7 +99,8 @@ fn what_is_shown_of_it_is_that_of_the_window_that_ends_last() {
     let held = cache.read(USER, "ann").unwrap();
     let record = held.record().unwrap();
     let signal = signal_of(&catalog, USER).unwrap();
-    let of = |field, now| read(record, signal, "travel", None, field, at(now));
+    let windows = packed_windows(record, signal).unwrap();
+    let of = |field, now| read(windows, "travel", None, field, at(now));
     assert_eq!(of(ExpectedField::Until, 1), Value::Timestamp(at(30)));
     assert_eq!(of(ExpectedField::Reference, 1), Value::Text("b"));
     assert_eq!(of(ExpectedField::Until, 30), Value::Missing);

@@ -1,3 +1,5 @@
+mod expected;
+
 use std::sync::Arc;
 
 use super::*;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
 
 use super::disk::{Disk, Fault};
-use super::shelf::Room;
+use super::shelf::{Place, Room};
 use super::{Store, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
@@ -61,7 +61,7 @@ impl<'b> Batch<'b> {
 
     pub(super) fn put_learned(
         &mut self,
-        (room, key): &(Room, Vec<u8>),
+        (room, key): &Place,
         value: Option<&[u8]>,
     ) -> Result<(), Fault> {
         let room = self.disk.room(*room);

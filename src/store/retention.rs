@@ -36,13 +36,6 @@ impl Retention {
         Retention { after: None, next: Instant::now() + EVERY, stayed: 0, halvings: 0, dropped: 0 }
     }
 
-    /// Begins with the next look.
-    #[cfg(test)]
-    pub(super) fn is_due(mut self) -> Self {
-        self.next = Instant::now();
-        self
-    }
-
     /// Looks at some profiles, where it is time to. `most` is how many entities the cache
     /// holds at most.
     pub(super) fn pass(
@@ -150,7 +143,7 @@ mod tests {
                 }
             }
         };
-        let mut retention = Retention::new().is_due();
+        let mut retention = Retention::new();
         // One that has come again, and is about to be written.
         shelf.put(kind, "u2999", &Kept { seen: days_ago(0.0), measures: Vec::new() });
         assert_eq!(left(1000, &mut retention), 1801);

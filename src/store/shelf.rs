@@ -30,13 +30,15 @@ impl Room {
     pub(super) const ALL: [Room; 3] = [Room::Profiles, Room::Links, Room::Labels];
 }
 
-/// Where an entry belongs, and the entry.
-pub(super) type Entry = ((Room, Vec<u8>), Option<Arc<[u8]>>);
+/// Where an entry belongs.
+pub(super) type Place = (Room, Vec<u8>);
+/// An entry and its value, `None` where it is to be removed.
+pub(super) type Entry = (Place, Option<Arc<[u8]>>);
 
 /// Entries that are to be written, `None` where one is to be removed.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    entries: HashMap<(Room, Vec<u8>), Option<Arc<[u8]>>>,
+    entries: HashMap<Place, Option<Arc<[u8]>>>,
     restored: Vec<(EntityKind, Box<str>)>,
 }
 
@@ -63,7 +65,7 @@ impl Waiting {
         }
     }
 
-    pub(super) fn has(&self, entry: &(Room, Vec<u8>)) -> bool {
+    pub(super) fn has(&self, entry: &Place) -> bool {
         self.entries.contains_key(entry)
     }
 

@@ -129,6 +129,28 @@ pub struct EvaluateResponse {
     /// A `restrict` became this `deny`, as the caller has not said that it enforces limits.
     #[prost(bool, tag = "23")]
     pub limits_not_enforced: bool,
+    /// The one factor that would have to be otherwise for a freer decision; absent for an
+    /// allow, and where none suffices alone.
+    #[prost(message, optional, tag = "24")]
+    pub counterfactual: ::core::option::Option<Counterfactual>,
+}
+/// All else as it is.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Counterfactual {
+    #[prost(string, tag = "1")]
+    pub factor: ::prost::alloc::string::String,
+    /// What the factor's value would have to be, in \[0, 1\].
+    #[prost(double, tag = "2")]
+    pub value: f64,
+    /// What its signal would have to be, where that can be said: "at least 90".
+    #[prost(string, tag = "3")]
+    pub needs: ::prost::alloc::string::String,
+    /// The decision that it would be.
+    #[prost(enumeration = "Decision", tag = "4")]
+    pub decision: i32,
+    /// Safe to show to the person concerned.
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PolicyRef {

@@ -7,7 +7,10 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::pdp::Decided;
-use crate::engine::{Basis, Chosen, Outcome, Policy, Subject, reason_texts, unknown_names};
+use crate::engine::{
+    Basis, Chosen, Outcome, Policy, Subject, counterfactual, counterfactual_text, reason_texts,
+    unknown_names,
+};
 use crate::model::Decision;
 
 pub use obligations::{obligation_claims, obligation_headers};
@@ -41,6 +44,9 @@ pub struct Answer {
     pub limits: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_up: Option<AnswerStepUp>,
+    /// The one factor that would have to be otherwise for a freer decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counterfactual: Option<AnswerCounterfactual>,
     /// What was asked for and is not known.
     pub unknown: Vec<String>,
     /// The rule that decided, where one did.
@@ -120,6 +126,21 @@ pub struct AnswerStepUp {
     pub max_age: Option<f64>,
 }
 
+/// What would have to be otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AnswerCounterfactual {
+    pub factor: String,
+    /// What the factor's `value` would have to be, all else as it is.
+    pub value: f64,
+    /// What its signal would have to be, where that can be said: `at least 90`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
+    #[serde(serialize_with = "name_of")]
+    pub decision: Decision,
+    /// Safe to show to the person concerned.
+    pub text: String,
+}
+
 /// What a shadow policy came to on the same request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AnswerShadow {
@@ -170,6 +191,7 @@ impl Answer {
                 _ => Vec::new(),
             },
             step_up: chosen.filter(|_| decision == Decision::StepUp).map(step_up),
+            counterfactual: AnswerCounterfactual::of(decided),
             unknown: unknown_names(snapshot, outcome).map(str::to_owned).collect(),
             rule: match outcome.decided_by {
                 crate::engine::DecidedBy::Rule(at) => {
@@ -188,6 +210,21 @@ impl Answer {
             shadow_decision: outcome.shadow_decision,
             limits_not_enforced: outcome.limits_not_enforced,
         }
+    }
+}
+
+impl AnswerCounterfactual {
+    /// Nothing for an allow, and where no factor suffices alone.
+    pub fn of(decided: &Decided<'_, '_>) -> Option<Self> {
+        let Decided { snapshot, policy, view, outcome, .. } = *decided;
+        let other = counterfactual(policy, view, outcome)?;
+        Some(AnswerCounterfactual {
+            factor: policy.factors.get(other.factor)?.name.to_string(),
+            value: other.c,
+            needs: other.needs.as_ref().map(ToString::to_string),
+            decision: other.decision,
+            text: counterfactual_text(snapshot, policy, view, outcome, &other)?,
+        })
     }
 }
 

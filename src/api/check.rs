@@ -13,6 +13,7 @@ use http::HeaderMap;
 use tonic::Status;
 use tracing::field::display;
 
+use super::answer::AnswerCounterfactual;
 use super::ext_authz::{
     CheckAnswer, CheckRequest, Checker, DecodeError, Header, HeaderToSet, HttpAttributes,
     StructWriter, decode, encode,
@@ -128,6 +129,7 @@ impl EnvoyChecker {
             decision: Decision::Deny,
             id: None,
             reasons: &[why.to_owned()],
+            remedy: None,
             acr: &[],
             amr: &[],
         };
@@ -380,8 +382,16 @@ fn encode_denied(
     let acr: Vec<&str> = acr.iter().map(String::as_str).collect();
     let amr: Vec<&str> = amr.iter().map(String::as_str).collect();
     let status = if step_up.is_some() { 401 } else { 403 };
-    let problem =
-        Problem { status, decision, id: Some(decided.id), reasons: &reasons, acr: &acr, amr: &amr };
+    let other = AnswerCounterfactual::of(decided);
+    let problem = Problem {
+        status,
+        decision,
+        id: Some(decided.id),
+        reasons: &reasons,
+        remedy: other.as_ref().map(|other| &*other.text),
+        acr: &acr,
+        amr: &amr,
+    };
     let challenge = step_up.map(|s| challenge(&acr, s.max_age));
     encode_problem(&problem, challenge.as_deref(), Some(http), out, |metadata| {
         write_metadata(decided, decision, metadata);
@@ -389,8 +399,15 @@ fn encode_denied(
 }
 
 fn deny(status: u16, reasons: &[String], http: Option<&HttpAttributes<'_>>, out: &mut BytesMut) {
-    let problem =
-        Problem { status, decision: Decision::Deny, id: None, reasons, acr: &[], amr: &[] };
+    let problem = Problem {
+        status,
+        decision: Decision::Deny,
+        id: None,
+        reasons,
+        remedy: None,
+        acr: &[],
+        amr: &[],
+    };
     encode_problem(&problem, None, http, out, |_| {});
 }
 

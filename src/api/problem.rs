@@ -16,6 +16,8 @@ pub(super) struct Problem<'p> {
     pub(super) id: Option<DecisionId>,
     /// Safe to show.
     pub(super) reasons: &'p [String],
+    /// What the person concerned can do, or what alone stands in the way.
+    pub(super) remedy: Option<&'p str>,
     /// Acceptable authentication contexts, of a step-up.
     pub(super) acr: &'p [&'p str],
     pub(super) amr: &'p [&'p str],
@@ -43,6 +45,9 @@ impl Problem<'_> {
             if !self.reasons.is_empty() {
                 body.insert("detail".to_owned(), json!(self.reasons.join(". ")));
                 body.insert("reasons".to_owned(), json!(self.reasons));
+            }
+            if let Some(remedy) = self.remedy {
+                body.insert("remedy".to_owned(), json!(remedy));
             }
             if let Some(id) = self.id {
                 body.insert("instance".to_owned(), json!(format!("urn:uuid:{id}")));
@@ -78,6 +83,11 @@ impl Problem<'_> {
                 page.push_str("</li>");
             }
             page.push_str("</ul>");
+        }
+        if let Some(remedy) = self.remedy {
+            page.push_str("<p>");
+            escape(&mut page, remedy);
+            page.push_str("</p>");
         }
         if let Some(id) = self.id {
             // Writing to a String can't fail.
@@ -146,11 +156,12 @@ mod tests {
             decision: Decision::Deny,
             id: None,
             reasons: &reasons,
+            remedy: Some("Confirm <this> device"),
             acr: &[],
             amr: &[],
         };
         let page = problem.html();
-        assert!(!page.contains("<script>"), "{page}");
+        assert!(!page.contains("<script>") && page.contains("Confirm &lt;this&gt;"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)"), "{page}");
     }
 

@@ -6,6 +6,7 @@
 //! a decision replays to the same bits on another system.
 
 mod combine;
+mod counterfactual;
 mod curve;
 mod evaluate;
 mod expr;
@@ -17,6 +18,7 @@ mod score;
 mod snapshot;
 mod soften;
 
+pub use counterfactual::{Counterfactual, Needed, counterfactual};
 pub use curve::{Curve, MapEntry};
 pub use evaluate::{Evaluation, evaluate};
 pub use expr::{Arithmetic, Comparison, Expr, LiteralSet, Scope, TextTest, Trace, TriState};
@@ -24,7 +26,7 @@ pub use outcome::{
     AdjustmentOutcome, Basis, DecidedBy, DimensionOutcome, ExpectedOutcome, FactorOutcome, Matched,
     Outcome, Ranked, RuleOutcome, SlotSet, Subject,
 };
-pub use reason::{Template, TemplatePart, reason_texts, unknown_names};
+pub use reason::{Template, TemplatePart, counterfactual_text, reason_texts, unknown_names};
 pub use recorded::RecordedView;
 pub use snapshot::{
     Adjust, Adjustment, Appetite, Chosen, Dimension, Factor, GeoPaths, Level, LevelResponse,

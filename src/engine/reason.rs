@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::counterfactual::Counterfactual;
 use super::expr::{Expr, Scope, Trace};
 use super::outcome::{Basis, DecidedBy, MAX_REASONS, Matched, Outcome, Ranked, Subject};
 use super::snapshot::{Policy, Reason, Snapshot, Softening};
-use crate::model::{Direction, Value, View};
+use crate::model::{Decision, Direction, Value, View};
 
 /// A reason's text with its placeholders.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,6 +121,27 @@ pub fn reason_texts<'v>(
     texts.extend(announced.map(|(softening, _)| writer.announced(softening)));
     texts.dedup();
     texts
+}
+
+/// What the person concerned is told of a counterfactual: the factor's remedy, or that
+/// nothing else stands in the way.
+pub fn counterfactual_text<'v>(
+    snapshot: &'v Snapshot,
+    policy: &'v Policy,
+    view: &View<'v>,
+    out: &Outcome,
+    other: &Counterfactual,
+) -> Option<String> {
+    let writer = Writer { snapshot, policy, view, out, admin: false };
+    let factor = policy.factors.get(other.factor)?;
+    if let Some(remedy) = &factor.reason.remedy {
+        return writer.render(remedy, Some(&factor.value));
+    }
+    let reason = writer.factor(other.factor)?;
+    Some(match other.decision {
+        Decision::Allow => format!("Only this stands in the way: {reason}"),
+        _ => format!("This makes the difference: {reason}"),
+    })
 }
 
 /// Names of the slots that were met and not known.

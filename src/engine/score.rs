@@ -11,6 +11,33 @@ use crate::model::{Combine, Direction, Value, View};
 /// level and confidence.
 pub(super) fn score<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
     read_factors(policy, view, out, trace);
+    weigh(policy, view, out, trace);
+}
+
+/// Scores factors whose c is there already, as is the confidence.
+pub(super) fn rescore<'v>(
+    policy: &'v Policy,
+    view: &View<'v>,
+    out: &mut Outcome,
+    trace: &mut Trace,
+) {
+    for dimension in &policy.dimensions {
+        let members = policy.factors.get(dimension.first..dimension.last).unwrap_or_default();
+        let outcomes = out.factors.get(dimension.first..).unwrap_or_default();
+        let (mut weight, mut sum) = (0.0, 0.0);
+        for (factor, outcome) in members.iter().zip(outcomes) {
+            if let Some(c) = outcome.c {
+                weight += factor.weight;
+                sum += factor.weight * c;
+            }
+        }
+        combine_dimension(policy, dimension, (weight, sum), out);
+    }
+    weigh(policy, view, out, trace);
+}
+
+/// From sub-scores to the score.
+fn weigh<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trace: &mut Trace) {
     soften::soften(policy, view, out, trace);
     out.adjustments.resize(policy.adjustments.len(), AdjustmentOutcome::default());
     for (at, adjustment) in policy.adjustments.iter().enumerate() {
@@ -73,20 +100,31 @@ fn read_factors<'v>(policy: &'v Policy, view: &View<'v>, out: &mut Outcome, trac
                 sum += factor.weight * c;
             }
         }
-        let combined = match dimension.combine {
-            Combine::WeightedSum => (weight > 0.0).then(|| sum / weight),
-            _ => combine_factors(policy, dimension, out),
-        };
-        out.dimensions.push(DimensionOutcome {
-            score: policy.range.at(combined.unwrap_or(policy.direction.worst())),
-            present: combined.is_some(),
-            contribution: 0.0,
-            weight,
-            combined: combined.unwrap_or(0.0),
-            softened: false,
-        });
+        combine_dimension(policy, dimension, (weight, sum), out);
     }
     out.confidence = confidence.clamp(0.0, 1.0);
+}
+
+/// Combines the factors of one dimension, of which the weights and the weighted values
+/// are added up already.
+fn combine_dimension(
+    policy: &Policy,
+    dimension: &Dimension,
+    (weight, sum): (f64, f64),
+    out: &mut Outcome,
+) {
+    let combined = match dimension.combine {
+        Combine::WeightedSum => (weight > 0.0).then(|| sum / weight),
+        _ => combine_factors(policy, dimension, out),
+    };
+    out.dimensions.push(DimensionOutcome {
+        score: policy.range.at(combined.unwrap_or(policy.direction.worst())),
+        present: combined.is_some(),
+        contribution: 0.0,
+        weight,
+        combined: combined.unwrap_or(0.0),
+        softened: false,
+    });
 }
 
 /// Combines the factors of one dimension in a mode that doesn't add. Until the

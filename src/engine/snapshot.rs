@@ -260,6 +260,8 @@ pub enum Missing {
 pub struct Reason {
     pub user: Option<Template>,
     pub admin: Option<Template>,
+    /// Of a factor: what the person concerned can do about it.
+    pub remedy: Option<Template>,
 }
 
 /// A correction of the score or of a sub-score under a condition.

@@ -60,6 +60,7 @@ fn a_denial_says_only_what_its_reader_may_know() {
     assert_eq!(problem["status"], 403);
     assert_eq!(problem["decision"], "deny");
     assert_eq!(problem["reasons"], json!(["This <request> looks unusual"]));
+    assert_eq!(problem["remedy"], "Ask <again>");
     let id = problem["instance"].as_str().unwrap();
     assert!(id.starts_with("urn:uuid:"), "{id}");
     for secret in ["internal", "x-risk", "asked", "score", "x-plimsoll"] {

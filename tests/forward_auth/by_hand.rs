@@ -42,6 +42,7 @@ fn the_three_answers() {
     assert_eq!((denied.status, denied.header("x-plimsoll-decision")), (403, Some("deny")));
     assert_eq!(denied.header("content-type"), Some("application/problem+json"));
     assert_eq!(denied.json()["detail"], "This <request> looks unusual");
+    assert_eq!(denied.json()["remedy"], "Ask <again>");
     // Traefik and Caddy hand this to the client.
     assert_eq!(denied.header("x-plimsoll-score"), None);
     assert!(!denied.body.contains("internal:"), "{}", denied.body);
@@ -55,6 +56,7 @@ fn a_browser_gets_a_page() {
     );
     assert_eq!(denied.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(denied.body.contains("This &lt;request&gt; looks unusual"), "{}", denied.body);
+    assert!(denied.body.contains("Ask &lt;again&gt;"), "{}", denied.body);
 }
 
 #[test]

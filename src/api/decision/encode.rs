@@ -1,11 +1,14 @@
 //! An answer as protobuf.
 
-use crate::api::answer::{Answer, AnswerObligations, AnswerShadow, AnswerStepUp};
+use crate::api::answer::{
+    Answer, AnswerCounterfactual, AnswerObligations, AnswerShadow, AnswerStepUp,
+};
 use crate::api::json;
 use crate::engine;
 use crate::model;
 use crate::proto::{
-    Adjustment, Basis, Decision, EvaluateResponse, Factor, Obligations, PolicyRef, Shadow, StepUp,
+    Adjustment, Basis, Counterfactual, Decision, EvaluateResponse, Factor, Obligations, PolicyRef,
+    Shadow, StepUp,
 };
 
 impl From<Answer> for EvaluateResponse {
@@ -39,6 +42,7 @@ impl From<Answer> for EvaluateResponse {
             obligations: Some(answer.obligations.into()),
             limits: answer.limits,
             step_up: answer.step_up.map(StepUp::from),
+            counterfactual: answer.counterfactual.map(Counterfactual::from),
             unknown: answer.unknown,
             rule: answer.rule.unwrap_or_default(),
             rules: answer.rules,
@@ -73,6 +77,18 @@ impl From<AnswerObligations> for Obligations {
 impl From<AnswerStepUp> for StepUp {
     fn from(step_up: AnswerStepUp) -> Self {
         StepUp { acr_values: step_up.acr_values, amr: step_up.amr, max_age: step_up.max_age }
+    }
+}
+
+impl From<AnswerCounterfactual> for Counterfactual {
+    fn from(other: AnswerCounterfactual) -> Self {
+        Counterfactual {
+            factor: other.factor,
+            value: other.value,
+            needs: other.needs.unwrap_or_default(),
+            decision: Decision::from(other.decision).into(),
+            text: other.text,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ fn denied(answer: &Answer, id: DecisionId, accept: Option<&str>) -> Response {
         decision: answer.decision,
         id: Some(id),
         reasons: &answer.reason_user,
+        remedy: answer.counterfactual.as_ref().map(|other| &*other.text),
         acr: &acr,
         amr: &amr,
     };
@@ -82,6 +83,7 @@ fn refuse(status: u16, why: &str, accept: Option<&str>) -> Response {
         decision: Decision::Deny,
         id: None,
         reasons: &reasons,
+        remedy: None,
         acr: &[],
         amr: &[],
     };

@@ -4,8 +4,8 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value as Json};
 
 use crate::api::answer::{
-    Answer, AnswerAdjustment, AnswerFactor, AnswerIncident, AnswerObligations, AnswerPolicy,
-    AnswerShadow, AnswerStepUp, AnswerToken,
+    Answer, AnswerAdjustment, AnswerCounterfactual, AnswerFactor, AnswerIncident,
+    AnswerObligations, AnswerPolicy, AnswerShadow, AnswerStepUp, AnswerToken,
 };
 use crate::api::json;
 use crate::api::question::{Question, QuestionHttp};
@@ -123,6 +123,7 @@ pub(in crate::cli) fn answer(response: proto::EvaluateResponse) -> anyhow::Resul
             amr: step_up.amr,
             max_age: step_up.max_age,
         }),
+        counterfactual: response.counterfactual.and_then(counterfactual),
         unknown: response.unknown,
         rule: (!response.rule.is_empty()).then_some(response.rule),
         rules: response.rules,
@@ -131,6 +132,16 @@ pub(in crate::cli) fn answer(response: proto::EvaluateResponse) -> anyhow::Resul
         shadows: shadows.collect(),
         shadow_decision,
         limits_not_enforced: response.limits_not_enforced,
+    })
+}
+
+fn counterfactual(other: proto::Counterfactual) -> Option<AnswerCounterfactual> {
+    Some(AnswerCounterfactual {
+        decision: decision(other.decision())?,
+        factor: other.factor,
+        value: other.value,
+        needs: (!other.needs.is_empty()).then_some(other.needs),
+        text: other.text,
     })
 }
 

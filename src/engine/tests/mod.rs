@@ -1,6 +1,7 @@
 //! The engine, driven on views that are filled by hand.
 
 mod combining;
+mod counterfactual;
 mod expected;
 mod missing;
 mod properties;

@@ -206,7 +206,7 @@ impl<'a> Expressions<'_, 'a> {
         let weight = self.weight(&fields, combine);
         let missing_node = fields.get("missing");
         let declared = missing_node.and_then(|node| self.missing(node, head.direction));
-        let reason = self.reason(fields.get("reason"));
+        let reason = self.reason_with_remedy(fields.get("reason"));
         let value_node = fields.required("value", self.diagnostics)?;
         let typed = self.read(value_node, Stage::Value)?;
         let input = curve::Input { ty: typed.ty, choices: typed.choices.clone() };
@@ -270,12 +270,31 @@ impl<'a> Expressions<'_, 'a> {
 
     /// `reason: {user: ..., admin: ...}`
     pub(super) fn reason(&mut self, node: Option<Node<'a>>) -> Reason {
+        self.reason_of(node, &["user", "admin"])
+    }
+
+    /// A factor's reason may say what the person concerned can do.
+    fn reason_with_remedy(&mut self, node: Option<Node<'a>>) -> Reason {
+        let reason = self.reason_of(node, &["user", "admin", "remedy"]);
+        if let (Some(node), Some(_), None) = (node, &reason.remedy, &reason.user) {
+            self.diagnostics
+                .error(node, "`remedy` without `user`")
+                .help("who is told what to do about it is told what it is: add `user: ...`");
+        }
+        reason
+    }
+
+    fn reason_of(&mut self, node: Option<Node<'a>>, allowed: &[&str]) -> Reason {
         let mut reason = Reason::default();
         let Some(node) = node else { return reason };
-        let Some(fields) = node.mapping(self.diagnostics, &["user", "admin"]) else {
+        let Some(fields) = node.mapping(self.diagnostics, allowed) else {
             return reason;
         };
-        for (key, place) in [("user", &mut reason.user), ("admin", &mut reason.admin)] {
+        for (key, place) in [
+            ("user", &mut reason.user),
+            ("admin", &mut reason.admin),
+            ("remedy", &mut reason.remedy),
+        ] {
             let Some(node) = fields.get(key) else { continue };
             let Some(text) = node.string(self.diagnostics) else { continue };
             match Template::parse(text) {

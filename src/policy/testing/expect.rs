@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::engine::{Matched, Outcome, PolicyId, Snapshot, Subject, unknown_names};
-use crate::model::{Decision, Severity, suggest};
+use crate::engine::{Matched, Outcome, PolicyId, Snapshot, Subject, counterfactual, unknown_names};
+use crate::model::{Decision, Severity, View, suggest};
 use crate::policy::diagnostic::{Diagnostics, quoted};
 use crate::policy::source::Node;
 
@@ -22,6 +22,8 @@ pub struct Expectation {
     /// All of these were met and not known.
     unknown: Option<Vec<String>>,
     dimensions: Vec<(String, Near)>,
+    /// The factor that alone stands in the way; `Some(None)`: there is none.
+    counterfactual: Option<Option<String>>,
     review: Option<bool>,
     revoke_session: Option<bool>,
     /// `Some(None)`: no incident.
@@ -62,6 +64,7 @@ impl Expectation {
             "limits",
             "unknown",
             "dimensions",
+            "counterfactual",
         ];
         let fields = node.mapping(diagnostics, &allowed)?;
         let policy = snapshot.policy(policy)?;
@@ -102,6 +105,11 @@ impl Expectation {
                 }
             }
         }
+        if let Some(node) = fields.get("counterfactual") {
+            let factors = policy.factors.iter().map(|f| (&*f.name, Some(f.name.to_string())));
+            let choices: Vec<_> = factors.chain([("none", None)]).collect();
+            expect.counterfactual = node.one_of(diagnostics, &choices);
+        }
         if let Some(node) = fields.get("obligations") {
             expect.read_obligations(node, diagnostics);
         }
@@ -132,6 +140,7 @@ impl Expectation {
         &self,
         snapshot: &Snapshot,
         policy: PolicyId,
+        view: &View<'_>,
         outcome: &Outcome,
     ) -> Vec<Mismatch> {
         let mut found = Mismatches(Vec::new());
@@ -182,6 +191,12 @@ impl Expectation {
             if limits != *expected {
                 found.add("limits", &expected.join(", "), &limits.join(", "));
             }
+        }
+        if let Some(expected) = &self.counterfactual {
+            let other = counterfactual(policy, view, outcome);
+            let other = other.and_then(|other| policy.factors.get(other.factor));
+            let name = other.map_or("none", |factor| &*factor.name);
+            found.same("counterfactual", Some(expected.as_deref().unwrap_or("none")), name);
         }
         found.flag("obligations.review", self.review, outcome.review);
         found.flag("obligations.revoke_session", self.revoke_session, outcome.revoke_session);

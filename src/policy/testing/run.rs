@@ -37,7 +37,7 @@ pub fn run(
     vocabulary: &Vocabulary,
 ) -> Result<TestResult, String> {
     decide(test, snapshot, vocabulary, |decided| TestResult {
-        mismatches: test.expect.compare(snapshot, test.policy, decided.outcome),
+        mismatches: test.expect.compare(snapshot, test.policy, decided.view, decided.outcome),
         score: decided.outcome.score,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Result, Write as _};
 
-use crate::api::answer::{Answer, AnswerStepUp};
+use crate::api::answer::{Answer, AnswerCounterfactual, AnswerStepUp};
 use crate::cli::explain::shape::{RuleLine, Shape, Why};
 use crate::cli::style;
 use crate::engine::Matched;
@@ -26,6 +26,10 @@ pub(super) fn draw(answer: &Answer, shape: &Shape, out: &mut String) -> Result {
     rules(shape, out)?;
     list("to the user", &answer.reason_user, out)?;
     list("to admins", &answer.reason_admin, out)?;
+    if let Some(other) = &answer.counterfactual {
+        line("otherwise", &otherwise(other), out)?;
+        line("", &other.text, out)?;
+    }
     list("obliges to", &obligations(answer), out)?;
     if !answer.unknown.is_empty() {
         line("not known", &answer.unknown.join(", "), out)?;
@@ -76,6 +80,14 @@ fn asked(step_up: &AnswerStepUp) -> String {
         parts.push(format!("at most {} old", style::span(seconds)));
     }
     if parts.is_empty() { "another authentication".to_owned() } else { parts.join(", ") }
+}
+
+fn otherwise(other: &AnswerCounterfactual) -> String {
+    let AnswerCounterfactual { factor, value, needs, decision, .. } = other;
+    match needs {
+        Some(needs) => format!("{decision}, with `{factor}` {value:.2} (value {needs})"),
+        None => format!("{decision}, with `{factor}` {value:.2}"),
+    }
 }
 
 fn rules(shape: &Shape, out: &mut String) -> Result {

@@ -25,10 +25,11 @@ use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
 use crate::config::{Config, DataConfig, Listener};
+use crate::feeds::{self, Keeper};
 use crate::learn::{self, Bounds, Learner};
 use crate::model::{Plan, Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
-use crate::signals::{Cache, Limits, Observations, Secrets};
+use crate::signals::{Cache, Keep, Limits, Observations, Secrets};
 use crate::store::{LoadError, OpenError, Shelf, Store};
 use crate::telemetry::DecisionMetrics;
 
@@ -134,7 +135,8 @@ impl App {
         );
         let pdp = pdp.kept(store.as_ref().map(|store| store.durable()));
         let pdp = Arc::new(pdp.traced(Arc::new(traces(&config.telemetry))));
-        let publisher = Arc::new(Publisher::new(config.policies.clone(), Arc::clone(&pdp)));
+        let publisher = Publisher::new(config.policies.clone(), Arc::clone(&pdp));
+        let publisher = Arc::new(publisher.keeping(keep_of(&config.data)));
 
         // Both are bound before anything is served: a port that is taken ends the start.
         let load = Arc::new(Load::new((&config.server).into(), Arc::clone(&metrics)));
@@ -197,6 +199,9 @@ impl App {
         let (learning, taught) = (Arc::clone(&pdp), Arc::clone(&observations));
         let tell = Arc::clone(&outside.learned);
         let (sweeping, announced) = (Arc::clone(&pdp), Arc::clone(&outside.announced));
+        let feeding = Arc::clone(&pdp);
+        let feeds = Arc::new(move || feeding.published().as_ref().map(|p| Arc::clone(&p.feeds)));
+        let feeds = Keeper::new(feeds, keep_of(&config.data), feeds::BOUNDS);
         let mut cold = vec![
             Cold::start("plimsoll-policy", move |stop| {
                 watching.watch(stop, || published.look());
@@ -209,6 +214,7 @@ impl App {
                 };
                 learn::run(learner, &taught, || plan_of(&learning), told, stop);
             })?,
+            Cold::start("plimsoll-lists", move |stop| feeds.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| {
                 sweep(&sweeping, stop, |now| announced.store(Arc::new(now)));
             })?,
@@ -276,6 +282,14 @@ fn open_store(
         DataConfig::Folder(folder) => {
             Store::open(folder, Arc::clone(vocabulary)).map(|store| Some(Arc::new(store)))
         }
+    }
+}
+
+/// Where lists that were fetched are kept; nowhere, where nothing is.
+fn keep_of(data: &DataConfig) -> Option<Keep> {
+    match data {
+        DataConfig::Memory => None,
+        DataConfig::Folder(folder) => Some(Keep::in_folder(folder.join("lists"))),
     }
 }
 

@@ -10,6 +10,8 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod engine;
+pub mod feeds;
+pub mod fetch;
 pub mod learn;
 pub mod model;
 pub mod policy;

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
+pub(super) use crate::fetch::read_file;
 use crate::model::Timestamp;
 
 /// A value made of files.
@@ -121,19 +122,6 @@ fn look(path: &Path) -> Look {
     Look(std::fs::metadata(path).ok().map(|metadata| {
         (metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), metadata.ino())
     }))
-}
-
-/// Reads a file that holds secrets or keys, of at most `limit` bytes.
-pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
-    let unreadable = |why: std::io::Error| format!("`{}` can't be read: {why}", path.display());
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("`{}` is longer than {limit} bytes", path.display()));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::api::pdp::Pdp;
 use crate::config::TelemetryConfig;
 use crate::learn::Learned;
 use crate::model::Timestamp;
-use crate::policy::publisher::{Publisher, feed_name};
+use crate::policy::publisher::Publisher;
 use crate::signals::Observations;
 use crate::store::Store;
 use crate::telemetry::{ExportState, Gauges, LearningGauges, Loaded, Metrics, StoreGauges, Traces};
@@ -174,7 +174,7 @@ impl Outside {
     fn gauges(&self) -> Gauges {
         let (state, stats) = (self.publisher.state(), self.pdp.cache.stats());
         let lists = self.publisher.feeds().into_iter().map(|feed| Loaded {
-            name: feed_name(&feed.spec).trim_start_matches("lists.").into(),
+            name: feed.spec.label().trim_start_matches("lists.").into(),
             entries: feed.entries as u64,
             at: feed.loaded_at,
             failing: feed.error.is_some(),

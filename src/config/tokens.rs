@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Uri;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, ConfigError, Permission};
+use crate::fetch::check_url;
 
 /// How tokens of end users are verified, for identity sources `jwt`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,30 +172,11 @@ fn check_trust(trust: &TokenTrust) -> Result<(), String> {
             None => Ok(()),
         };
     };
-    let uri: Uri = url.parse().map_err(|why| format!("`jwks`: `{url}` is no URL: {why}"))?;
-    let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
-        return Err(format!("`jwks`: `{url}` has no host"));
-    };
-    if authority.as_str().contains('@') {
-        // It would stand in the log.
-        return Err("`jwks`: a URL with a password in it is not taken".to_owned());
-    }
-    if uri.scheme_str() == Some("http") && !is_this_machine(host) {
-        return Err(format!(
-            "`jwks`: `{url}`: whoever is on the way could change the keys; \
-             use https://, or http:// of this machine"
-        ));
-    }
-    Ok(())
+    check_url(url, "the keys").map_err(|why| format!("`jwks`: {why}"))
 }
 
 fn is_url(jwks: &str) -> bool {
     jwks.starts_with("https://") || jwks.starts_with("http://")
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn span(text: &str) -> Result<Duration, String> {

@@ -8,7 +8,7 @@ use super::curve::Curve;
 use super::expr::Expr;
 use super::reason::Template;
 use crate::model::{
-    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, Plan, PolicyField,
+    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, ListSource, Plan, PolicyField,
     Route, Seconds, Slot, SlotId, TravelFrom, Type,
 };
 
@@ -62,8 +62,8 @@ pub struct ListDecl {
     pub name: Arc<str>,
     pub kind: ListKind,
     /// Relative paths are under the policy folder.
-    pub path: PathBuf,
-    /// What the list says is half as sure with each such age of its file (seconds).
+    pub source: ListSource,
+    /// What the list says is half as sure with each such age (seconds).
     pub half_life: Option<u64>,
 }
 

@@ -246,25 +246,3 @@ impl Catalog {
         &self.signals
     }
 }
-
-/// What the entries of a list are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListKind {
-    /// Addresses and networks.
-    Cidr,
-    /// Domain names; a name is listed where it or a parent is.
-    Domain,
-    /// SHA-256 digests of the listed texts.
-    Sha256,
-    /// Exact texts.
-    Text,
-}
-
-impl ListKind {
-    pub const ALL: [(&'static str, ListKind); 4] = [
-        ("cidr", ListKind::Cidr),
-        ("domain", ListKind::Domain),
-        ("sha256", ListKind::Sha256),
-        ("string", ListKind::Text),
-    ];
-}

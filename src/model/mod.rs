@@ -9,6 +9,7 @@ mod decision;
 mod expected;
 mod learn;
 mod links;
+mod lists;
 mod request;
 mod route;
 mod signal_use;
@@ -18,13 +19,13 @@ mod value;
 mod view;
 
 pub use catalog::{
-    Catalog, EntityDecl, EntityKind, Freshness, ListKind, SignalDecl, SignalId, SignalType,
-    Vocabulary,
+    Catalog, EntityDecl, EntityKind, Freshness, SignalDecl, SignalId, SignalType, Vocabulary,
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use expected::{EXPECTED_SIGNAL, ExpectedDecl, ExpectedField};
 pub use learn::{Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Season};
 pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked};
+pub use lists::{ListKind, ListSource, ListUrl};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};
 pub use signal_use::{AGE_BOUNDS, SignalUse};

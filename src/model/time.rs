@@ -36,6 +36,12 @@ impl Timestamp {
         Self(millis)
     }
 
+    /// So many seconds later.
+    #[must_use]
+    pub fn plus(self, seconds: Seconds) -> Self {
+        Self(self.0.saturating_add((seconds * 1e3) as i64))
+    }
+
     /// Seconds from `earlier` to `self`; negative when `earlier` is later.
     pub fn seconds_since(self, earlier: Self) -> Seconds {
         self.0.saturating_sub(earlier.0) as f64 / 1e3

@@ -20,8 +20,8 @@ use super::source::SourceSet;
 use super::testing;
 use crate::api::pdp::{Pdp, Published};
 use crate::engine::Snapshot;
-use crate::model::Timestamp;
-use crate::signals::{FeedSpec, FeedState, Feeds};
+use crate::model::{ListSource, ListUrl, Timestamp};
+use crate::signals::{FeedSpec, FeedState, Feeds, Keep};
 
 /// How often the folder is looked at. A change is taken up once two looks in a
 /// row agree, so that a file is not read while it is written.
@@ -35,6 +35,8 @@ const MAX_DEPTH: usize = 32;
 pub struct Publisher {
     folder: PathBuf,
     pdp: Arc<Pdp>,
+    /// Where lists by URL are kept.
+    keep: Option<Keep>,
     state: Mutex<State>,
 }
 
@@ -66,7 +68,14 @@ pub struct Refused {
 
 impl Publisher {
     pub fn new(folder: PathBuf, pdp: Arc<Pdp>) -> Self {
-        Publisher { folder, pdp, state: Mutex::default() }
+        Publisher { folder, pdp, keep: None, state: Mutex::default() }
+    }
+
+    /// The same, looking for lists by URL where they are kept.
+    #[must_use]
+    pub fn keeping(mut self, keep: Option<Keep>) -> Self {
+        self.keep = keep;
+        self
     }
 
     pub fn state(&self) -> State {
@@ -115,13 +124,10 @@ impl Publisher {
     fn publish(&self, snapshot: Snapshot, diagnostics: &Diagnostics, now: Timestamp) {
         let earlier = self.pdp.published();
         let specs = feed_specs(&snapshot, &self.folder);
-        let feeds = Arc::new(Feeds::new(specs, earlier.as_ref().map(|p| &*p.feeds)));
+        let feeds = Feeds::new(specs, earlier.as_ref().map(|p| &*p.feeds));
+        let feeds = Arc::new(feeds.kept_in(self.keep.clone()));
+        // So that it decides with its lists from the first request on.
         feeds.reload(now);
-        for state in feeds.states() {
-            if let Some(error) = &state.error {
-                tracing::warn!(feed = ?state.spec, %error, "a feed can't be used");
-            }
-        }
         let (revision, policies) = (
             snapshot.revision.clone(),
             snapshot.policies.iter().map(|p| p.name.clone()).collect::<Vec<_>>(),
@@ -178,9 +184,6 @@ impl Publisher {
                 loaded.clone_from(&seen);
             }
             before = seen;
-            if let Some(deciding) = self.pdp.published().as_ref() {
-                deciding.feeds.reload(Timestamp::now());
-            }
         }
     }
 
@@ -197,9 +200,10 @@ impl Publisher {
             .iter()
             .map(|feed| {
                 json!({
-                    "feed": feed_name(&feed.spec),
+                    "feed": feed.spec.label(),
                     "entries": feed.entries,
                     "loaded_at": feed.loaded_at.map(time),
+                    "as_of": feed.as_of.map(time),
                     "bad_lines": feed.bad_lines.count,
                     "error": feed.error,
                 })
@@ -281,8 +285,8 @@ fn look(path: &Path, depth: usize, into: &mut Vec<FileLook>, seen: &mut HashSet<
     }
 }
 
-/// The files that a snapshot's lists and databases are in, lists in the order
-/// of their numbers.
+/// Where a snapshot's lists and databases come from, lists in the order of their
+/// numbers.
 pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
     let base = if folder.is_file() { folder.parent().unwrap_or(folder) } else { folder };
     let mut specs: Vec<FeedSpec> = snapshot
@@ -291,7 +295,7 @@ pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
         .map(|list| FeedSpec::List {
             name: list.name.clone(),
             kind: list.kind,
-            path: base.join(&list.path),
+            source: located(&list.source, base),
             half_life: list.half_life,
         })
         .collect();
@@ -300,11 +304,14 @@ pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
     specs
 }
 
-/// A list or database, as `/status` names it.
-pub fn feed_name(spec: &FeedSpec) -> String {
-    match spec {
-        FeedSpec::List { name, .. } => format!("lists.{name}"),
-        FeedSpec::GeoCity { .. } => "geo.city".to_owned(),
-        FeedSpec::GeoAsn { .. } => "geo.asn".to_owned(),
+/// With its files as seen from the policy folder.
+fn located(source: &ListSource, base: &Path) -> ListSource {
+    match source {
+        ListSource::File(path) => ListSource::File(base.join(path)),
+        ListSource::Url(from) => ListSource::Url(Arc::new(ListUrl {
+            ca: from.ca.as_ref().map(|path| base.join(path)),
+            token_file: from.token_file.as_ref().map(|path| base.join(path)),
+            ..(**from).clone()
+        })),
     }
 }

@@ -1,21 +1,33 @@
 //! Lists that policies ask for membership in: addresses, domains, hashed and
 //! plain strings. One entry a line, `#` starts a comment.
 
-mod cidr;
+mod digest;
+mod feed;
 mod feeds;
+mod fingerprints;
+mod kept;
+mod ladder;
+mod loaded;
+mod ranges;
+mod reading;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::model::{ListKind, Value};
-use cidr::Prefixes;
+use fingerprints::Fingerprints;
+use ranges::Prefixes;
 
-pub(super) use cidr::parse as parse_prefix;
-pub use feeds::{FeedSpec, FeedState, Feeds, Loaded};
+pub use feed::{FeedSpec, FeedState};
+pub use feeds::{Due, Feeds};
+pub use kept::{Keep, Version, Writing};
+pub use loaded::Loaded;
+pub(super) use ranges::parse as parse_prefix;
+pub use reading::{Fresh, Media};
 
 /// One loaded list.
 #[derive(Debug)]
@@ -27,10 +39,10 @@ pub struct List {
 #[derive(Debug)]
 enum Content {
     Cidr(Box<Prefixes>),
-    Domain(HashSet<Box<str>>),
-    /// Sorted.
-    Sha256(Vec<[u8; 32]>),
-    String(HashSet<Box<str>>),
+    Domain(Fingerprints),
+    Sha1(Fingerprints),
+    Sha256(Fingerprints),
+    String(Fingerprints),
 }
 
 /// A line that is no entry.
@@ -63,26 +75,18 @@ impl BadLines {
 /// Longest domain name in its usual form (RFC 1035, section 2.3.4).
 const MAX_DOMAIN: usize = 253;
 
+const SHA1_BYTES: usize = 20;
+const SHA256_BYTES: usize = 32;
+
 impl List {
     /// Reads a list's text. Bad lines are told, and the rest is used.
     pub fn parse(kind: ListKind, text: &[u8]) -> (Self, BadLines) {
-        let mut content = Content::empty(kind);
-        let mut bad = BadLines::default();
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        for (at, line) in text.split(|byte| *byte == b'\n').enumerate() {
-            match std::str::from_utf8(line) {
-                Ok(line) => {
-                    let entry = line.split('#').next().unwrap_or_default().trim();
-                    if !entry.is_empty()
-                        && let Err(why) = content.add(entry)
-                    {
-                        bad.add(at + 1, why);
-                    }
-                }
-                Err(_) => bad.add(at + 1, "not UTF-8"),
-            }
+        let mut reading = reading::Reading::new(kind);
+        match reading.take("", text) {
+            Ok(()) => reading.finish().into_parts(),
+            // Too many entries, of which a slice has none.
+            Err(_) => (Content::empty(kind).finish(), BadLines::default()),
         }
-        (content.finish(), bad)
     }
 
     /// A list of given entries, as policy tests write them; those that are no
@@ -94,16 +98,11 @@ impl List {
         let mut content = Content::empty(kind);
         let mut bad = BadLines::default();
         for (at, entry) in entries.into_iter().enumerate() {
-            if let Err(why) = content.add(entry.trim()) {
+            if let Err(why) = content.add("", entry.trim()) {
                 bad.add(at + 1, why);
             }
         }
         (content.finish(), bad)
-    }
-
-    /// Whether a file without entries says that this is meant: by a line `# empty`.
-    fn is_meant_to_be_empty(text: &[u8]) -> bool {
-        text.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == b"# empty")
     }
 
     pub fn len(&self) -> usize {
@@ -124,11 +123,15 @@ impl List {
                 text.parse::<IpAddr>().ok().map(|ip| prefixes.contains(ip))
             }
             (Content::Domain(names), Value::Text(text)) => Some(has_domain(names, text)),
-            (Content::Sha256(digests), Value::Text(text)) => {
-                let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-                Some(digests.binary_search(&digest).is_ok())
+            (Content::Sha1(digests), Value::Text(text)) => {
+                Some(digests.contains(&Sha1::digest(text.as_bytes())))
             }
-            (Content::String(strings), Value::Text(text)) => Some(strings.contains(text)),
+            (Content::Sha256(digests), Value::Text(text)) => {
+                Some(digests.contains(&Sha256::digest(text.as_bytes())))
+            }
+            (Content::String(strings), Value::Text(text)) => {
+                Some(strings.contains(text.as_bytes()))
+            }
             _ => None,
         };
         found.map_or(Value::Missing, Value::Bool)
@@ -139,87 +142,99 @@ impl Content {
     fn empty(kind: ListKind) -> Self {
         match kind {
             ListKind::Cidr => Content::Cidr(Box::default()),
-            ListKind::Domain => Content::Domain(HashSet::new()),
-            ListKind::Sha256 => Content::Sha256(Vec::new()),
-            ListKind::Text => Content::String(HashSet::new()),
+            ListKind::Domain => Content::Domain(Fingerprints::default()),
+            ListKind::Sha1 => Content::Sha1(Fingerprints::default()),
+            ListKind::Sha256 => Content::Sha256(Fingerprints::default()),
+            ListKind::Text => Content::String(Fingerprints::default()),
         }
     }
 
-    fn add(&mut self, entry: &str) -> Result<(), &'static str> {
+    /// `prefix` is what the entry's file is named by, for digests in parts.
+    fn add(&mut self, prefix: &str, entry: &str) -> Result<(), &'static str> {
         match self {
             Content::Cidr(prefixes) => {
                 prefixes.add(entry).ok_or("not an address or prefix, as `192.0.2.0/24`")
             }
             Content::Domain(names) => {
-                names.insert(domain(entry).ok_or("not a domain name")?);
+                let mut lower = [0; MAX_DOMAIN];
+                names.add(domain(entry, &mut lower).ok_or("not a domain name")?);
                 Ok(())
             }
-            Content::Sha256(digests) => {
-                digests.push(digest(entry).ok_or("not a SHA-256 digest of 64 hex digits")?);
-                Ok(())
-            }
+            Content::Sha1(digests) => add_digest(digests, prefix, entry, SHA1_BYTES)
+                .ok_or("not a SHA-1 digest of 40 hex digits, alone or as `DIGEST:COUNT`"),
+            Content::Sha256(digests) => add_digest(digests, prefix, entry, SHA256_BYTES)
+                .ok_or("not a SHA-256 digest of 64 hex digits, alone or as `DIGEST:COUNT`"),
             Content::String(strings) => {
-                strings.insert(entry.into());
+                strings.add(entry.as_bytes());
                 Ok(())
             }
+        }
+    }
+
+    fn added(&self) -> usize {
+        match self {
+            Content::Cidr(prefixes) => prefixes.added(),
+            Content::Domain(prints)
+            | Content::Sha1(prints)
+            | Content::Sha256(prints)
+            | Content::String(prints) => prints.added(),
         }
     }
 
     fn finish(mut self) -> List {
         let entries = match &mut self {
-            Content::Cidr(prefixes) => prefixes.len(),
-            Content::Domain(names) | Content::String(names) => names.len(),
-            Content::Sha256(digests) => {
-                digests.sort_unstable();
-                digests.dedup();
-                digests.shrink_to_fit();
-                digests.len()
-            }
+            Content::Cidr(prefixes) => prefixes.finish(),
+            Content::Domain(prints)
+            | Content::Sha1(prints)
+            | Content::Sha256(prints)
+            | Content::String(prints) => prints.finish(),
         };
         List { content: self, entries }
     }
 }
 
+fn add_digest(
+    digests: &mut Fingerprints,
+    prefix: &str,
+    entry: &str,
+    bytes: usize,
+) -> Option<()> {
+    match digest::read(prefix, entry, bytes)? {
+        digest::Read::Digest(digest) => digests.add(digest.get(..bytes)?),
+        digest::Read::Padding => {}
+    }
+    Some(())
+}
+
 /// A domain entry in the form that is looked up: lower case, without trailing
 /// dot, and without the `*.` or `.` that some lists write before it.
-fn domain(entry: &str) -> Option<Box<str>> {
+fn domain<'b>(entry: &str, buffer: &'b mut [u8; MAX_DOMAIN]) -> Option<&'b [u8]> {
     let name = entry.strip_prefix("*.").or_else(|| entry.strip_prefix('.')).unwrap_or(entry);
     let name = name.strip_suffix('.').unwrap_or(name);
     let plausible = !name.is_empty()
-        && name.len() <= MAX_DOMAIN
         && name.split('.').all(|label| !label.is_empty())
         && !name.contains(|c: char| c.is_whitespace() || c.is_control() || "/:@<>".contains(c));
-    plausible.then(|| name.to_ascii_lowercase().into())
+    let lower = buffer.get_mut(..name.len()).filter(|_| plausible)?;
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    Some(lower)
 }
 
 /// Whether the name or a parent of it is listed. Nothing is allocated.
-fn has_domain(names: &HashSet<Box<str>>, text: &str) -> bool {
+fn has_domain(names: &Fingerprints, text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let mut buffer = [0; MAX_DOMAIN];
     let Some(lower) = buffer.get_mut(..text.len()) else { return false };
     lower.copy_from_slice(text.as_bytes());
     lower.make_ascii_lowercase();
-    let Ok(mut name) = std::str::from_utf8(lower) else { return false };
+    let mut name: &[u8] = lower;
     loop {
         if names.contains(name) {
             return true;
         }
-        match name.split_once('.') {
-            Some((_, parent)) => name = parent,
+        match name.iter().position(|byte| *byte == b'.').and_then(|dot| name.get(dot + 1..)) {
+            Some(parent) => name = parent,
             None => return false,
         }
     }
-}
-
-fn digest(entry: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let (pairs, rest) = entry.as_bytes().as_chunks::<2>();
-    if pairs.len() != digest.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, [high, low]) in digest.iter_mut().zip(pairs) {
-        let nibble = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(nibble(*high)? << 4 | nibble(*low)?).ok()?;
-    }
-    Some(digest)
 }

@@ -28,7 +28,10 @@ pub use ingest::{
     ingest,
 };
 pub use learned::{Item, LastPlace, MAX_FAMILIAR, Summary, Usual};
-pub use lists::{BadLine, BadLines, FeedSpec, FeedState, Feeds, List, Loaded};
+pub use lists::{
+    BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, Keep, List, Loaded, Media, Version,
+    Writing,
+};
 pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use observation::{Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue};
 pub use priors::Priors;

@@ -20,10 +20,11 @@ const RULES: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("engine", &["model"]),
     ("signals", &["model"]),
-    ("api", &["engine", "signals", "model", "config", "telemetry", "proto"]),
+    ("api", &["engine", "signals", "model", "config", "fetch", "telemetry", "proto"]),
     // Both sides: names, settings, generated types.
     ("proto", &[]),
-    ("config", &[]),
+    ("config", &["fetch"]),
+    ("fetch", &[]),
     ("telemetry", &["model", "engine", "config"]),
     // Cold.
     (
@@ -33,6 +34,7 @@ const RULES: &[(&str, &[&str])] = &[
             "signals",
             "model",
             "learn",
+            "fetch",
             "api::id",
             "api::pdp",
             "api::question",
@@ -42,6 +44,7 @@ const RULES: &[(&str, &[&str])] = &[
     ),
     ("learn", &["signals", "model"]),
     ("store", &["learn", "signals", "model"]),
+    ("feeds", &["fetch", "signals", "model"]),
     (
         "replay",
         &[
@@ -67,7 +70,7 @@ const RULES: &[(&str, &[&str])] = &[
 ];
 
 const HOT: &[&str] = &["model", "api", "signals", "engine"];
-const COLD: &[&str] = &["policy", "learn", "store", "replay", "client", "app", "cli"];
+const COLD: &[&str] = &["policy", "learn", "store", "feeds", "replay", "client", "app", "cli"];
 
 /// The rooms that nothing of the outside world may enter.
 const PURE: &[&str] = &["model", "engine"];

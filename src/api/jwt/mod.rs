@@ -5,7 +5,6 @@
 //! nothing.
 
 mod cache;
-mod fetch;
 mod keys;
 mod refusal;
 mod remote;

@@ -12,16 +12,25 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 
-use super::fetch::fetch;
 use super::keys::Keys;
+use super::verifier::MAX_KEY_SET;
 use crate::api::renewed::{FileState, Renew};
 use crate::config::TokenTrust;
+use crate::fetch::{self, Ask, Bounds};
 use crate::model::Timestamp;
 use crate::telemetry::DecisionMetrics;
 
 /// How soon a set is fetched again, whoever wishes for it: tokens with keys that
 /// nobody knows can be sent by anybody.
 const REST: Duration = Duration::from_secs(10);
+
+/// What the endpoint may take of us.
+const BOUNDS: Bounds = Bounds {
+    bytes: MAX_KEY_SET,
+    connect: Duration::from_secs(5),
+    begin: Duration::from_secs(10),
+    whole: Duration::from_secs(10),
+};
 
 /// A key set and where it comes from.
 pub(super) struct Remote(Arc<Own>);
@@ -113,8 +122,15 @@ impl Own {
     }
 
     fn renew(&self) {
-        let url = self.trust.url().unwrap_or_default();
-        self.finish(fetch(url, self.trust.ca.as_deref()));
+        self.finish(fetch::whole(&Ask {
+            url: self.trust.url().unwrap_or_default(),
+            ca: self.trust.ca.as_deref(),
+            accept: "application/jwk-set+json, application/json",
+            bearer: None,
+            etag: None,
+            modified: None,
+            bounds: BOUNDS,
+        }));
     }
 
     fn finish(&self, fetched: Result<Vec<u8>, String>) {

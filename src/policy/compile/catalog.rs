@@ -8,7 +8,7 @@ use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, ExpectedDecl, Identifier, ListKind, Measured, PathPattern, Route,
+    EntityDecl, EntityKind, ExpectedDecl, Identifier, Measured, PathPattern, Route,
     RouteProperty, SignalDecl, SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
@@ -335,35 +335,6 @@ impl<'a> Catalogs<'a> {
         }
     }
 
-    fn read_lists(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
-        for entry in node.entries(diagnostics).unwrap_or_default() {
-            let name = entry.name(diagnostics, Names::Plain);
-            if !self.once("list", &entry, diagnostics) {
-                continue;
-            }
-            let Some(fields) = entry.node.mapping(diagnostics, &["type", "path", "half_life"])
-            else {
-                continue;
-            };
-            let kind = fields
-                .required("type", diagnostics)
-                .and_then(|node| node.one_of(diagnostics, &ListKind::ALL));
-            let path =
-                fields.required("path", diagnostics).and_then(|node| node.string(diagnostics));
-            if let (Some(name), Some(kind), Some(path)) = (name, kind, path) {
-                let half_life = fields.get("half_life").and_then(|node| {
-                    let seconds = node.duration(diagnostics)?;
-                    if seconds < 1.0 {
-                        diagnostics.error(node, "`half_life` is of a second at least");
-                    }
-                    Some(seconds as u64)
-                });
-                let path = PathBuf::from(path);
-                self.lists.push(ListDecl { name: name.into(), kind, path, half_life });
-            }
-        }
-    }
-
     fn read_geo(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
         let Some(fields) = node.mapping(diagnostics, &["city", "asn"]) else { return };
         for (key, place) in [("city", &mut self.geo.city), ("asn", &mut self.geo.asn)] {
@@ -405,29 +376,6 @@ impl<'a> Catalogs<'a> {
                 self.check_signal_name(node, diagnostics);
             }
             self.peer_groups.extend(name);
-        }
-    }
-
-    /// `travel: {anywhere: LIST}`: who comes from there doesn't travel.
-    fn read_travel(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
-        let Some(fields) = node.mapping(diagnostics, &["anywhere"]) else { return };
-        let Some(node) = fields.required("anywhere", diagnostics) else { return };
-        let Some(name) = node.string(diagnostics) else { return };
-        if self.travel_anywhere.is_some() {
-            diagnostics.error(node, "`travel` is declared twice");
-        }
-        let at = self.lists.iter().position(|list| *list.name == *name);
-        match at.and_then(|at| self.lists.get(at)).map(|list| list.kind) {
-            Some(ListKind::Cidr) => self.travel_anywhere = at,
-            Some(_) => {
-                diagnostics.error(node, format!("{} is no list of addresses", quoted(name)));
-            }
-            None => {
-                diagnostics
-                    .error(node, format!("unknown list {}", quoted(name)))
-                    .help("declare it under `lists`")
-                    .did_you_mean(name, self.lists.iter().map(|list| &*list.name));
-            }
         }
     }
 

@@ -8,6 +8,7 @@ mod expression;
 mod functions;
 mod learned;
 mod linked;
+mod lists;
 mod measures;
 mod methods;
 mod names;

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::model::Timestamp;
+use crate::model::{ListSource, Timestamp};
 
 const T1: Timestamp = Timestamp::from_millis(1000);
 const T2: Timestamp = Timestamp::from_millis(2000);
@@ -113,7 +113,7 @@ fn a_feed_is_read_again_when_its_file_changes_and_kept_when_it_breaks() {
     let spec = FeedSpec::List {
         name: "bad".into(),
         kind: ListKind::Cidr,
-        path: path.clone(),
+        source: ListSource::File(path.clone()),
         half_life: Some(86_400),
     };
     let feeds = Feeds::new(vec![spec.clone()], None);
@@ -176,7 +176,7 @@ fn what_an_old_list_says_is_less_sure() {
     let spec = |half_life| FeedSpec::List {
         name: "bad".into(),
         kind: ListKind::Cidr,
-        path: path.clone(),
+        source: ListSource::File(path.clone()),
         half_life,
     };
     let feeds = Feeds::new(vec![spec(Some(3600)), spec(None)], None);

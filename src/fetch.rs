@@ -118,16 +118,13 @@ pub fn ask(ask: &Ask<'_>) -> Result<Answer, String> {
         return Err(format!("it answers in the encoding `{coding}`, which was not asked for"));
     }
     let short = |text: &String| text.len() <= MAX_VALIDATOR;
-    let media_type = header("content-type").map(|media| {
-        media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    });
+    let media_type = header("content-type")
+        .map(|media| media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     Ok(Answer::Content(Content {
         etag: header("etag").filter(short),
         modified: header("last-modified").filter(short),
         media_type,
-        body: Box::new(
-            response.into_body().into_with_config().limit(ask.bounds.bytes).reader(),
-        ),
+        body: Box::new(response.into_body().into_with_config().limit(ask.bounds.bytes).reader()),
     }))
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plimsoll::engine::Snapshot;
-use plimsoll::model::Vocabulary;
+use plimsoll::model::{ListSource, Vocabulary};
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
 use plimsoll::policy::testing;

@@ -8,8 +8,8 @@ use super::curve::Curve;
 use super::expr::Expr;
 use super::reason::Template;
 use crate::model::{
-    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, ListSource, Plan, PolicyField,
-    Route, Seconds, Slot, SlotId, TravelFrom, Type,
+    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, ListSource, Plan,
+    PolicyField, Route, Seconds, Slot, SlotId, TravelFrom, Type,
 };
 
 /// A policy's place in its snapshot.

@@ -193,12 +193,7 @@ impl Content {
     }
 }
 
-fn add_digest(
-    digests: &mut Fingerprints,
-    prefix: &str,
-    entry: &str,
-    bytes: usize,
-) -> Option<()> {
+fn add_digest(digests: &mut Fingerprints, prefix: &str, entry: &str, bytes: usize) -> Option<()> {
     match digest::read(prefix, entry, bytes)? {
         digest::Read::Digest(digest) => digests.add(digest.get(..bytes)?),
         digest::Read::Padding => {}

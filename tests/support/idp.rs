@@ -1,5 +1,5 @@
-//! An identity provider's endpoint for keys: a real HTTPS server, that can fail in
-//! the ways such servers do.
+//! An endpoint for keys or lists: a real HTTPS server, that can fail in the ways such
+//! servers do.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -9,10 +9,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
@@ -24,12 +27,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     Answers(u16, Vec<u8>),
+    /// Answers 304 to who has this version.
+    Serves(Served),
+    /// Says that there is more to come, and closes the connection.
+    CutsOff(Vec<u8>),
+    /// Begins, and never goes on.
+    Stalls(Vec<u8>),
     /// Sends elsewhere, where good keys are.
     Redirects(String),
     /// Takes the request and never answers.
     Hangs,
     /// Takes the connection and never shakes hands.
     HangsBeforeTls,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    pub body: Vec<u8>,
+    pub etag: Option<&'static str>,
+    pub modified: Option<&'static str>,
+    pub media: Option<&'static str>,
+    pub encoding: Option<&'static str>,
+    /// Who shows another token gets 401.
+    pub token: Option<String>,
 }
 
 pub struct Idp {
@@ -41,10 +61,24 @@ pub struct Idp {
 struct Shared {
     behaviour: Mutex<Behaviour>,
     connections: Mutex<u64>,
+    requests: Mutex<Vec<Request<()>>>,
     came: Condvar,
 }
 
 impl Idp {
+    /// Serves with a certificate of a new authority, whose own is given, as PEM.
+    pub fn vouched_for(behaviour: Behaviour) -> (Self, String) {
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let ca = authority.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(authority, key);
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let cert = params.signed_by(&key, &issuer).unwrap().pem();
+        (Self::start(&cert, &key.serialize_pem(), behaviour), ca)
+    }
+
     /// Serves with a certificate and its key, as PEM.
     pub fn start(cert: &str, key: &str, behaviour: Behaviour) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -65,6 +99,7 @@ impl Idp {
         let shared = Arc::new(Shared {
             behaviour: Mutex::new(behaviour),
             connections: Mutex::new(0),
+            requests: Mutex::default(),
             came: Condvar::new(),
         });
         let serving = Arc::clone(&shared);
@@ -96,6 +131,11 @@ impl Idp {
         *self.shared.behaviour.lock().unwrap() = behaviour;
     }
 
+    /// The requests so far, each without its body.
+    pub fn requests(&self) -> Vec<Request<()>> {
+        self.shared.requests.lock().unwrap().clone()
+    }
+
     pub fn connections(&self) -> u64 {
         *self.shared.connections.lock().unwrap()
     }
@@ -118,16 +158,65 @@ impl Shared {
     }
 }
 
+type Body = BoxBody<Bytes, Infallible>;
+
+fn whole(body: Vec<u8>) -> Body {
+    Full::from(body).boxed()
+}
+
+impl Served {
+    fn answer(self, asked: &http::request::Parts) -> http::Result<Response<Body>> {
+        let header = |name| asked.headers.get(name).map(|value| value.to_str().unwrap());
+        let response = Response::builder();
+        if let Some(token) = &self.token
+            && header("authorization") != Some(&format!("Bearer {token}"))
+        {
+            return response.status(401).body(whole(Vec::new()));
+        }
+        let had = (header("if-none-match"), header("if-modified-since"));
+        let is_had = match had.0 {
+            Some(etag) => Some(etag) == self.etag,
+            None => had.1.is_some() && had.1 == self.modified,
+        };
+        if is_had {
+            return response.status(304).body(whole(Vec::new()));
+        }
+        [
+            ("etag", self.etag),
+            ("last-modified", self.modified),
+            ("content-type", self.media),
+            ("content-encoding", self.encoding),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .fold(response, |response, (name, value)| response.header(name, value))
+        .body(whole(self.body))
+    }
+}
+
 async fn answer(
     request: Request<hyper::body::Incoming>,
     shared: Arc<Shared>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Body>, Infallible> {
     assert_eq!(request.method(), "GET");
+    let (head, _) = request.into_parts();
+    shared.requests.lock().unwrap().push(Request::from_parts(head.clone(), ()));
     let response = Response::builder();
     let response = match shared.behaviour() {
-        Behaviour::Answers(status, body) => response.status(status).body(Full::from(body)),
+        Behaviour::Answers(status, body) => response.status(status).body(whole(body)),
         Behaviour::Redirects(to) => {
-            response.status(302).header("location", to).body(Full::default())
+            response.status(302).header("location", to).body(whole(Vec::new()))
+        }
+        Behaviour::Serves(served) => served.answer(&head),
+        Behaviour::CutsOff(begin) => {
+            let length = begin.len() + 1000;
+            let begin = futures_util::stream::iter([Ok(Frame::data(Bytes::from(begin)))]);
+            response.header("content-length", length).body(StreamBody::new(begin).boxed())
+        }
+        Behaviour::Stalls(begin) => {
+            let begin = futures_util::stream::iter([Ok(Frame::data(Bytes::from(begin)))]);
+            let stalls = futures_util::StreamExt::chain(begin, futures_util::stream::pending());
+            response.body(StreamBody::new(stalls).boxed())
         }
         Behaviour::Hangs | Behaviour::HangsBeforeTls => std::future::pending().await,
     };

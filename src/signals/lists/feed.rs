@@ -135,8 +135,18 @@ pub(super) struct Stamp {
 pub(super) enum Found {
     /// The same as before.
     Nothing,
-    New { content: FeedContent, entries: usize, bad_lines: BadLines, as_of: Timestamp, stamp: Option<Stamp>, version: Version },
-    Bad { error: String, stamp: Option<Stamp> },
+    New {
+        content: FeedContent,
+        entries: usize,
+        bad_lines: BadLines,
+        as_of: Timestamp,
+        stamp: Option<Stamp>,
+        version: Version,
+    },
+    Bad {
+        error: String,
+        stamp: Option<Stamp>,
+    },
 }
 
 impl Feed {
@@ -187,11 +197,7 @@ impl Feed {
         }
     }
 
-    fn read(
-        &self,
-        path: &Path,
-        stamp: Stamp,
-    ) -> Result<(FeedContent, usize, BadLines), String> {
+    fn read(&self, path: &Path, stamp: Stamp) -> Result<(FeedContent, usize, BadLines), String> {
         if let FeedSpec::List { kind, .. } = &self.state.spec {
             let (list, bad) = Fresh::read_path(*kind, path)?.usable(self.state.entries)?;
             let entries = list.len();

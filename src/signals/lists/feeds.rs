@@ -103,9 +103,10 @@ impl Feeds {
             let FeedSpec::List { name, kind, .. } = &feed.state.spec else { return None };
             let from = feed.state.spec.url()?;
             // More than the time between: the clock was set back.
-            let rests = feed.fetched.next.is_some_and(|next| {
-                next > now && next.seconds_since(now) <= from.every as Seconds
-            });
+            let rests = feed
+                .fetched
+                .next
+                .is_some_and(|next| next > now && next.seconds_since(now) <= from.every as Seconds);
             let version = feed.content.is_some().then(|| feed.fetched.version.clone());
             (!rests).then(|| Due {
                 name: name.clone(),
@@ -180,10 +181,9 @@ fn collect(feeds: &[Feed]) -> Loaded {
     let mut loaded = Loaded::default();
     for feed in feeds {
         if let FeedSpec::List { half_life, .. } = &feed.state.spec {
-            let age = half_life.zip(feed.state.as_of).map(|(half_life, as_of)| Age {
-                as_of,
-                half_life: half_life.max(1) as Seconds,
-            });
+            let age = half_life
+                .zip(feed.state.as_of)
+                .map(|(half_life, as_of)| Age { as_of, half_life: half_life.max(1) as Seconds });
             loaded.ages.push(age);
         }
         match (&feed.state.spec, &feed.content) {

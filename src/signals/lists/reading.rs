@@ -138,11 +138,12 @@ impl Reading {
     }
 
     fn take_file(&mut self, prefix: &str, path: &Path) -> Result<(), String> {
-        let file = File::open(path).map_err(|why| why.to_string())?;
-        let metadata = file.metadata().map_err(|why| why.to_string())?;
+        let metadata = fs::metadata(path).map_err(|why| why.to_string())?;
+        // Before it is opened: a pipe would wait for somebody to write.
         if !metadata.is_file() {
             return Err("it is no plain file".to_owned());
         }
+        let file = File::open(path).map_err(|why| why.to_string())?;
         let left = self.bytes_left.checked_sub(metadata.len());
         self.bytes_left = left.ok_or("larger than 1 GiB")?;
         // Of a file that grows meanwhile, what it had.
@@ -204,7 +205,7 @@ impl Reading {
 
 /// Among plain strings every line is an entry, those of an error page too.
 fn begins_a_page(line: &[u8]) -> bool {
-    [&b"<!doctype"[..], b"<html", b"<head", b"<?xml"].iter().any(|tag| {
-        line.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag))
-    })
+    [&b"<!doctype"[..], b"<html", b"<head", b"<?xml"]
+        .iter()
+        .any(|tag| line.get(..tag.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(tag)))
 }

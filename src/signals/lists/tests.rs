@@ -89,6 +89,76 @@ fn hashed_values_are_found_by_their_digest() {
     assert_eq!(list.contains(Value::Text("abd")), Value::Bool(false));
 }
 
+/// As the sets of breached passwords come: the digest's first digits name its file, and
+/// each line says how often it was seen.
+#[test]
+fn a_folder_of_prefix_files_is_one_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let ranges = folder.path().join("breached");
+    let spec = |kind, path: &std::path::Path| FeedSpec::List {
+        name: "breached".into(),
+        kind,
+        source: ListSource::File(path.to_owned()),
+        half_life: None,
+    };
+    let put = |name: &str, text: &str| fs::write(ranges.join(name), text).unwrap();
+    fs::create_dir(&ranges).unwrap();
+    let feeds = Feeds::new(vec![spec(ListKind::Sha1, &ranges)], None);
+    assert_eq!(feeds.reload(T1), 0);
+    assert!(feeds.states()[0].error.as_ref().unwrap().contains("without files by prefix"));
+
+    // Of `password` and `abc`; padding stands for none.
+    put(
+        "5BAA6.txt",
+        "1E4C9B93F3F0682250B6CF8331B7EE68FD8:10437277\r\n1E4C9B93F3F0682250B6CF8331B7EE68FD9:0\r\n",
+    );
+    put("A9993", "e364706816aba3e25717850c26c9cd0d89d:3\nnot one\n");
+    put(".hidden", "");
+    assert_eq!(feeds.reload(T1), 1, "{:?}", feeds.states());
+    let state = &feeds.states()[0];
+    assert_eq!((state.entries, state.bad_lines.count), (2, 1));
+    let asked = |text| feeds.load().listed(0, Value::Text(text));
+    assert_eq!((asked("password"), asked("abc")), (Value::Bool(true), Value::Bool(true)));
+    assert_eq!(asked("correct horse battery staple"), Value::Bool(false));
+
+    // What is in the folder changes with its files.
+    put("README", "");
+    assert_eq!(feeds.reload(T2), 0);
+    let error = feeds.states()[0].error.clone().unwrap();
+    assert!(error.contains("`README` in it is not named by a prefix"), "{error}");
+    assert_eq!(asked("abc"), Value::Bool(true));
+    fs::remove_file(ranges.join("README")).unwrap();
+    fs::remove_file(ranges.join("A9993")).unwrap();
+    assert_eq!(feeds.reload(T2), 1);
+    assert_eq!((asked("password"), asked("abc")), (Value::Bool(true), Value::Bool(false)));
+
+    let plain = Feeds::new(vec![spec(ListKind::Domain, &ranges)], None);
+    assert_eq!(plain.reload(T1), 0);
+    assert!(plain.states()[0].error.as_ref().unwrap().contains("sha1 and sha256"));
+    let device = Feeds::new(vec![spec(ListKind::Sha1, "/dev/zero".as_ref())], None);
+    assert_eq!(device.reload(T1), 0);
+    assert!(device.states()[0].error.as_ref().unwrap().contains("no plain file"));
+}
+
+#[test]
+fn a_line_is_bounded_and_a_digest_may_have_a_count() {
+    let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
+    let text = format!("{sha1}:7\n{}\n{}", "a".repeat(4095), "a".repeat(1_000_000));
+    let (list, bad) = List::parse(ListKind::Sha1, text.as_bytes());
+    assert_eq!((list.len(), bad.count), (1, 2));
+    assert_eq!(bad.first[1].why, "longer than 4096 bytes");
+    assert_eq!(list.contains(Value::Text("abc")), Value::Bool(true));
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad:12";
+    assert_eq!(List::parse(ListKind::Sha256, sha256.as_bytes()).0.len(), 1);
+    let strings = list_of_long_lines();
+    assert_eq!((strings.0.len(), strings.1.count), (2, 1));
+}
+
+fn list_of_long_lines() -> (List, BadLines) {
+    let text = format!("{}\n{}\nlast", "a".repeat(4095), "b".repeat(4096));
+    List::parse(ListKind::Text, text.as_bytes())
+}
+
 #[test]
 fn bad_lines_are_told_and_the_rest_is_used() {
     let text = b"\xef\xbb\xbf# header\r\n192.0.2.1 # known\r\n\n300.1.1.1\n10.0.0.0/33\n\xff\xfe\n10.0.0.1";
@@ -140,6 +210,9 @@ fn a_feed_is_read_again_when_its_file_changes_and_kept_when_it_breaks() {
     assert_eq!(asked(&feeds, "192.0.2.1"), Value::Bool(false));
 
     put("<html>\n<body>not found</body>\n</html>\n");
+    assert_eq!(feeds.reload(T2), 0);
+    assert_eq!(feeds.states()[0].error.as_deref(), Some("it is a page, not a list"));
+    put("not\nfound\n");
     assert_eq!(feeds.reload(T2), 0);
     assert_eq!(asked(&feeds, "192.0.2.2"), Value::Bool(true));
     let error = feeds.states()[0].error.clone().unwrap();

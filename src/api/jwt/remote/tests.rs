@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Map, Value as Json, json};
 
 use super::super::verifier::{KeySet, MAX_KEY_SET, Verifier};
@@ -60,18 +60,9 @@ struct House {
 }
 
 fn house(behaviour: Behaviour) -> House {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().unwrap();
-    let ca = authority.self_signed(&key).unwrap().pem();
-    let issuer = Issuer::new(authority, key);
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let cert = params.signed_by(&key, &issuer).unwrap().pem();
-
+    let (idp, ca) = Idp::vouched_for(behaviour);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("ca.pem"), ca).unwrap();
-    let idp = Idp::start(&cert, &key.serialize_pem(), behaviour);
     let trust = TokenTrust {
         key: "jwt.jwks",
         jwks: idp.url(),

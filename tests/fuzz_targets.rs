@@ -18,6 +18,8 @@ mod forwarded_for;
 mod house;
 #[path = "../fuzz/targets/jwt.rs"]
 mod jwt;
+#[path = "../fuzz/targets/list.rs"]
+mod list;
 #[path = "../fuzz/targets/policy.rs"]
 mod policy;
 
@@ -25,10 +27,11 @@ use std::path::Path;
 
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
-use plimsoll::model::Vocabulary;
+use plimsoll::model::{ListKind, Vocabulary};
 use plimsoll::policy::cel;
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
+use plimsoll::signals::List;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -200,6 +203,22 @@ fn certificates() -> Vec<Vec<u8>> {
     .into()
 }
 
+/// One of each type, with what it is asked for as the last line.
+fn lists() -> Vec<Vec<u8>> {
+    let sha1 = "a9993e364706816aba3e25717850c26c9cd0d89d";
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    [
+        "\x00# addresses\n192.0.2.0/24\n2001:db8::/32 # net\n::ffff:10.0.0.0/104\n192.0.2.7"
+            .to_owned(),
+        "\x01*.spam.example\nMail.example.\r\n\u{feff}\na.mail.example".to_owned(),
+        format!("\x02{sha1}:12\n{}:0\n{sha1}", sha1.to_uppercase()),
+        format!("\x03{sha256}\n{sha256}:7\n{sha256}"),
+        "\x04one\ntwo words\n# empty\nthree".to_owned(),
+    ]
+    .map(String::into_bytes)
+    .into()
+}
+
 /// Edits of what is bad already would look into few corners.
 #[test]
 fn seeds_are_good() {
@@ -240,6 +259,11 @@ fn seeds_are_good() {
         let found = forwarded_for::of(usize::from(*hops) + 1, value).unwrap();
         assert!(found.is_some(), "{}", String::from_utf8_lossy(value));
     }
+    for seed in lists() {
+        let kind = ListKind::ALL[usize::from(seed[0])].1;
+        let (list, bad) = List::parse(kind, &seed[1..]);
+        assert!(!list.is_empty() && bad.count < 2, "{kind:?}: {bad:?}");
+    }
     for seed in certificates() {
         let (first, value) = seed.split_first().unwrap();
         assert_ne!(forwarded_client_cert::of(*first, value).unwrap(), "");
@@ -262,6 +286,11 @@ proptest! {
     #[test]
     fn forwarded_addresses_are_of_trusted_hops(bytes in gone_bad(forwarded())) {
         forwarded_for::run(&bytes);
+    }
+
+    #[test]
+    fn lists_are_read_or_told(bytes in gone_bad(lists())) {
+        list::run(&bytes);
     }
 
     #[test]

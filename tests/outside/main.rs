@@ -4,6 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/idp.rs"]
+mod idp;
+mod lists;
 mod metrics;
 mod readiness;
 

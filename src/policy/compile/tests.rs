@@ -4,7 +4,7 @@ mod expected;
 
 use super::compile;
 use crate::engine::Snapshot;
-use crate::model::Vocabulary;
+use crate::model::{ListSource, Vocabulary};
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::source::SourceSet;
 
@@ -322,6 +322,49 @@ fn everything_is_told_at_once_with_its_place() {
         diagnostics.render(false)
     );
     insta::assert_snapshot!(diagnostics.render(false));
+}
+
+#[test]
+fn a_list_says_where_it_comes_from_and_only_once() {
+    let list = |list: &str| {
+        format!("apiVersion: plimsoll/v1\nkind: Catalog\nlists: {{x: {{type: cidr, {list}}}}}\n")
+    };
+    for (text, expected) in [
+        ("half_life: 1d", "says not where it comes from (add `path: feeds/x.txt`, or `url:"),
+        ("path: a, url: \"https://a.test/x\"", "either `path` or `url` (remove one of them"),
+        ("path: \"https://a.test/x\"", "is a URL, not a file (write `url` for `path`)"),
+        ("path: a, every: 1h", "`every` is for a list by `url`"),
+        ("path: a, ca: b", "`ca` is for a list by `url`"),
+        ("path: a, token_file: b", "`token_file` is for a list by `url`"),
+        ("url: \"http://a.test/x\"", "whoever is on the way could change the list; use https://"),
+        ("url: \"ftp://a.test/x\"", "is neither https:// nor http:// of this machine"),
+        ("url: feeds/x.txt", "feeds/x.txt"),
+        ("url: \"https://u:p@a.test/x\"", "a URL with a password in it is not taken"),
+        ("url: \"https://a.test/x\", every: 0s", "`every` is from `1s` to `30d`"),
+        ("url: \"https://a.test/x\", every: 31d", "`every` is from `1s` to `30d`"),
+        ("url: \"https://a.test/x\", every: 5", "expected a duration"),
+        ("url: \"http://127.0.0.1/x\", token_file: t", "a token is not sent over http://"),
+        ("url: \"http://localhost/x\", ca: c", "vouches for the server of an https:// URL"),
+        ("url: \"https://a.test/x\", evry: 1h", "did you mean `every`?"),
+    ] {
+        tells(&list(text), expected);
+    }
+    for good in [
+        "path: a, half_life: 7d",
+        "url: \"http://[::1]:80/x\"",
+        "url: \"https://a.test/x?y\", every: 6h, half_life: 7d, ca: ca.pem, token_file: /run/t",
+    ] {
+        assert_eq!(messages(&list(good)), Vec::<String>::new(), "{good}");
+    }
+    let catalog = list("url: \"https://a.test/x\", ca: ca.pem, token_file: /run/t");
+    let (snapshot, _) = load(&catalog);
+    let of = |at: usize| snapshot.as_ref().unwrap().lists[at].source.clone();
+    let ListSource::Url(from) = of(1) else { panic!("{:?}", of(1)) };
+    assert_eq!((&*from.url, from.every), ("https://a.test/x", 3600));
+    assert_eq!(
+        (from.ca.clone(), from.token_file.clone()),
+        (Some("ca.pem".into()), Some("/run/t".into()))
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fingerprints;
 mod kept;
 mod ladder;
 mod loaded;
+mod pile;
 mod ranges;
 mod reading;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! those change, or given by who fetches them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -86,7 +87,9 @@ impl Feeds {
             let mut feeds = self.feeds.lock();
             if feeds.get_mut(at).is_some_and(|feed| feed.take(found, now)) {
                 fresh += 1;
-                self.loaded.store(Arc::new(collect(&feeds)));
+                let before = self.loaded.swap(Arc::new(collect(&feeds)));
+                drop(feeds);
+                retire(before);
             }
         }
         fresh
@@ -164,8 +167,21 @@ impl Feeds {
         };
         let Some(feed) = feeds.iter_mut().find(is_it) else { return false };
         change(feed);
-        self.loaded.store(Arc::new(collect(&feeds)));
+        let before = self.loaded.swap(Arc::new(collect(&feeds)));
+        drop(feeds);
+        retire(before);
         true
+    }
+}
+
+/// Drops what was used before, here rather than on the thread of the last request that
+/// reads it: to give back a large list takes a while.
+fn retire(before: Arc<Loaded>) {
+    for _ in 0..100 {
+        if Arc::strong_count(&before) == 1 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use super::ladder::Ladder;
+use super::pile::Pile;
 
 /// A set of texts or digests, of which it keeps 8 bytes each: SipHash-1-3 under a key
 /// that this process has drawn and tells nobody. So nobody can make up a value that
@@ -11,26 +12,32 @@ use super::ladder::Ladder;
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     key: RandomState,
-    /// Sorted once it is finished.
+    /// Until it is finished.
+    added: Pile<u64>,
+    /// Sorted.
     prints: Vec<u64>,
     ladder: Ladder<u64>,
 }
 
 impl Fingerprints {
     pub(super) fn add(&mut self, entry: &[u8]) {
-        self.prints.push(self.print(entry));
+        self.added.push(self.print(entry));
     }
 
     /// How many were added, some of them perhaps twice.
     pub(super) fn added(&self) -> usize {
-        self.prints.len()
+        self.added.len()
     }
 
     /// Makes it ready to be asked. Says how many different entries there are.
     pub(super) fn finish(&mut self) -> usize {
+        self.prints = self.added.take();
         self.prints.sort_unstable();
         self.prints.dedup();
-        self.prints.shrink_to_fit();
+        // Else it would be there twice for nothing.
+        if self.prints.len() < self.prints.capacity() / 2 {
+            self.prints.shrink_to_fit();
+        }
         self.ladder = Ladder::over(&self.prints, |print| *print);
         self.prints.len()
     }

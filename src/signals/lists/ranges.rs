@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::ladder::Ladder;
+use super::pile::Pile;
 
 /// A set of prefixes. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) is the
 /// IPv4 address, in entries as in questions: which of the two a socket shows
@@ -19,10 +20,10 @@ impl Prefixes {
     pub(super) fn add(&mut self, entry: &str) -> Option<()> {
         match parse(entry)? {
             IpNet::V4(net) => {
-                self.v4.ranges.push((net.network().to_bits(), net.broadcast().to_bits()));
+                self.v4.added.push((net.network().to_bits(), net.broadcast().to_bits()));
             }
             IpNet::V6(net) => {
-                self.v6.ranges.push((net.network().to_bits(), net.broadcast().to_bits()));
+                self.v6.added.push((net.network().to_bits(), net.broadcast().to_bits()));
             }
         }
         Some(())
@@ -30,7 +31,7 @@ impl Prefixes {
 
     /// How many were added, some of them perhaps twice.
     pub(super) fn added(&self) -> usize {
-        self.v4.ranges.len() + self.v6.ranges.len()
+        self.v4.added.len() + self.v6.added.len()
     }
 
     /// Makes it ready to be asked. Says how many different prefixes there are.
@@ -49,18 +50,22 @@ impl Prefixes {
 /// Ranges of addresses, from the first to the last of each.
 #[derive(Debug)]
 struct Ranges<K> {
+    /// Until they are finished.
+    added: Pile<(K, K)>,
+    /// Sorted, and apart from one another.
     ranges: Vec<(K, K)>,
     ladder: Ladder<K>,
 }
 
 impl<K> Default for Ranges<K> {
     fn default() -> Self {
-        Ranges { ranges: Vec::new(), ladder: Ladder::default() }
+        Ranges { added: Pile::default(), ranges: Vec::new(), ladder: Ladder::default() }
     }
 }
 
 impl<K: Copy + Ord + Into<u128>> Ranges<K> {
     fn finish(&mut self) -> usize {
+        self.ranges = self.added.take();
         self.ranges.sort_unstable();
         self.ranges.dedup();
         let different = self.ranges.len();
@@ -72,7 +77,10 @@ impl<K: Copy + Ord + Into<u128>> Ranges<K> {
             }
             joins
         });
-        self.ranges.shrink_to_fit();
+        // Else it would be there twice for nothing.
+        if self.ranges.len() < self.ranges.capacity() / 2 {
+            self.ranges.shrink_to_fit();
+        }
         self.ladder = Ladder::over(&self.ranges, |range| range.0);
         different
     }

@@ -59,6 +59,8 @@ pub enum Answer {
 pub struct Content {
     pub etag: Option<String>,
     pub modified: Option<String>,
+    /// As it says; it may lie.
+    pub length: Option<u64>,
     /// The media type, in lower case and without parameters.
     pub media_type: Option<String>,
     /// Fails where it is cut off, too long or too slow.
@@ -123,6 +125,9 @@ pub fn ask(ask: &Ask<'_>) -> Result<Answer, String> {
     Ok(Answer::Content(Content {
         etag: header("etag").filter(short),
         modified: header("last-modified").filter(short),
+        length: header("content-length")
+            .and_then(|length| length.parse().ok())
+            .filter(|length| *length <= ask.bounds.bytes),
         media_type,
         body: Box::new(response.into_body().into_with_config().limit(ask.bounds.bytes).reader()),
     }))

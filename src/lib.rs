@@ -20,3 +20,7 @@ pub mod replay;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+
+#[cfg(test)]
+#[path = "../tests/support/idp.rs"]
+mod idp;

@@ -15,7 +15,7 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(list.is_empty(), list.len() == 0);
     // By the piece, as it comes from a network, it is the same.
     let pieces = std::io::BufReader::with_capacity(7, text);
-    if let Ok((again, told)) = Fresh::read(kind, pieces).and_then(|fresh| fresh.usable(0)) {
+    if let Ok((again, told)) = Fresh::read(kind, pieces, None).and_then(|fresh| fresh.usable(0)) {
         assert_eq!((again.len(), told), (list.len(), bad));
     }
     let asked = text.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();

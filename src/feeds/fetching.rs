@@ -91,7 +91,7 @@ fn take(
         }
     });
     let mut body = Copying { body: content.body, hash: Sha256::new(), writing, failed: None };
-    let fresh = Fresh::read(due.kind, BufReader::with_capacity(PIECE, &mut body));
+    let fresh = Fresh::read(due.kind, BufReader::with_capacity(PIECE, &mut body), content.length);
     let Copying { hash, writing, failed, .. } = body;
     if let Some(error) = &failed {
         not_kept(due, error);

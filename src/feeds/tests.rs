@@ -8,12 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::{Deciding, Keeper, next};
 use crate::fetch::Bounds;
+use crate::idp::{Behaviour, Idp, Served};
 use crate::model::{ListKind, ListSource, ListUrl, Timestamp, Value};
 use crate::signals::{Due, FeedSpec, FeedState, Feeds, Keep};
-use idp::{Behaviour, Idp, Served};
-
-#[path = "../../tests/support/idp.rs"]
-mod idp;
 
 /// Far above what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -83,7 +83,7 @@ impl List {
     /// Reads a list's text. Bad lines are told, and the rest is used.
     pub fn parse(kind: ListKind, text: &[u8]) -> (Self, BadLines) {
         let mut reading = reading::Reading::new(kind);
-        match reading.take("", text) {
+        match reading.take("", text, None) {
             Ok(()) => reading.finish().into_parts(),
             // Too many entries, of which a slice has none.
             Err(_) => (Content::empty(kind).finish(), BadLines::default()),
@@ -169,6 +169,16 @@ impl Content {
                 strings.add(entry.as_bytes());
                 Ok(())
             }
+        }
+    }
+
+    fn expect(&mut self, more: usize) {
+        match self {
+            Content::Cidr(prefixes) => prefixes.expect(more),
+            Content::Domain(prints)
+            | Content::Sha1(prints)
+            | Content::Sha256(prints)
+            | Content::String(prints) => prints.expect(more),
         }
     }
 

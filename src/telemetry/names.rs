@@ -95,7 +95,7 @@ pub(super) const LIST_ENTRIES: Name =
 pub(super) const LIST_AGE: Name =
     gauge("plimsoll_list_age_seconds", "Time since what is used of a list was loaded");
 pub(super) const LIST_FAILING: Name =
-    gauge("plimsoll_list_failing", "1 where a list's file as it is now can't be used");
+    gauge("plimsoll_list_failing", "1 where a list as its file or server has it now can't be used");
 pub(super) const FILE_AGE: Name = gauge(
     "plimsoll_file_age_seconds",
     "Time since what is used of certificates, tokens and key sets was loaded",

@@ -8,8 +8,8 @@ use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoPaths, ListDecl};
 use crate::model::{
-    EntityDecl, EntityKind, ExpectedDecl, Identifier, Measured, PathPattern, Route,
-    RouteProperty, SignalDecl, SignalType, Type, Vocabulary,
+    EntityDecl, EntityKind, ExpectedDecl, Identifier, Measured, PathPattern, Route, RouteProperty,
+    SignalDecl, SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};

@@ -24,6 +24,11 @@ impl Fingerprints {
         self.added.push(self.print(entry));
     }
 
+    /// So many more may come.
+    pub(super) fn expect(&mut self, more: usize) {
+        self.added.expect(more);
+    }
+
     /// How many were added, some of them perhaps twice.
     pub(super) fn added(&self) -> usize {
         self.added.len()

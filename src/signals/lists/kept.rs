@@ -82,8 +82,9 @@ impl Keep {
         let confirmed = confirmed.map_err(|_| damaged(&path, "`confirmed_at` is no time"))?;
         let path = self.content(name, &note.version.sha256);
         let file = File::open(&path).map_err(|why| damaged(&path, &why.to_string()))?;
+        let bytes = file.metadata().ok().map(|metadata| metadata.len());
         let mut hashing = Hashing { inner: file.take(MAX_BYTES), hash: Sha256::new() };
-        let fresh = Fresh::read(kind, BufReader::with_capacity(64 * 1024, &mut hashing));
+        let fresh = Fresh::read(kind, BufReader::with_capacity(64 * 1024, &mut hashing), bytes);
         let fresh = fresh.map_err(|why| damaged(&path, &why))?;
         if hex(hashing.hash) != note.version.sha256 {
             return Err(damaged(&path, "it is not what was fetched"));

@@ -1,10 +1,10 @@
 //! Finding a place among millions of sorted entries in a few cache lines.
 
-/// How many keys of a level lie between two of the next coarser one.
-const STEP: usize = 16;
+/// A block of keys is two cache lines, which are fetched at once (bytes).
+const BLOCK: usize = 128;
 
-/// Levels above sorted entries: each has every 16th key of the one below, so that a
-/// search reads one block of 16 keys a level. Where the entries cluster doesn't matter.
+/// Levels above sorted entries: each has the first key of every block of the one below,
+/// so that a search reads one block a level. Where the entries cluster doesn't matter.
 #[derive(Debug)]
 pub(super) struct Ladder<K> {
     /// From coarse to fine.
@@ -18,12 +18,15 @@ impl<K> Default for Ladder<K> {
 }
 
 impl<K: Copy + Ord> Ladder<K> {
+    /// How many keys are a block.
+    const STEP: usize = BLOCK / size_of::<K>();
+
     /// Over entries that are sorted by `key`.
     pub(super) fn over<T>(entries: &[T], key: impl Fn(&T) -> K) -> Self {
-        let mut level: Box<[K]> = entries.iter().step_by(STEP).map(key).collect();
+        let mut level: Box<[K]> = entries.iter().step_by(Self::STEP).map(key).collect();
         let mut levels = Vec::new();
-        while level.len() > STEP {
-            let coarser = level.iter().step_by(STEP).copied().collect();
+        while level.len() > Self::STEP {
+            let coarser = level.iter().step_by(Self::STEP).copied().collect();
             levels.push(std::mem::replace(&mut level, coarser));
         }
         levels.push(level);
@@ -40,17 +43,23 @@ impl<K: Copy + Ord> Ladder<K> {
     ) -> Option<&'e T> {
         let mut block = 0;
         for level in &self.levels {
-            let keys = part(level, block)?;
-            block = block * STEP + keys.partition_point(|key| *key <= wanted).checked_sub(1)?;
+            let keys = Self::part(level, block)?;
+            block = block * Self::STEP + rank(keys, |key| *key, wanted).checked_sub(1)?;
         }
-        let last = part(entries, block)?;
-        last.get(last.partition_point(|entry| key(entry) <= wanted).checked_sub(1)?)
+        let last = Self::part(entries, block)?;
+        last.get(rank(last, key, wanted).checked_sub(1)?)
+    }
+
+    fn part<T>(of: &[T], block: usize) -> Option<&[T]> {
+        let from = block * Self::STEP;
+        of.get(from..of.len().min(from + Self::STEP))
     }
 }
 
-fn part<T>(of: &[T], block: usize) -> Option<&[T]> {
-    let from = block * STEP;
-    of.get(from..of.len().min(from + STEP))
+/// How many of a block are not above `wanted`. All are compared: no load waits for the
+/// comparison before it.
+fn rank<T, K: Ord>(of: &[T], key: impl Fn(&T) -> K, wanted: K) -> usize {
+    of.iter().filter(|entry| key(entry) <= wanted).count()
 }
 
 #[cfg(test)]

@@ -29,6 +29,14 @@ impl Prefixes {
         Some(())
     }
 
+    /// So many more may come, in the shares of those that came already.
+    pub(super) fn expect(&mut self, more: usize) {
+        let (v4, all) = (self.v4.added.len(), self.added().max(1));
+        let of_v4 = more * v4 / all;
+        self.v4.added.expect(of_v4);
+        self.v6.added.expect(more - of_v4);
+    }
+
     /// How many were added, some of them perhaps twice.
     pub(super) fn added(&self) -> usize {
         self.v4.added.len() + self.v6.added.len()

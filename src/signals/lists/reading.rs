@@ -17,6 +17,9 @@ const MAX_LINE: usize = 4096;
 /// More entries are refused: the smallest take 2 bytes of a file and 8 of memory.
 const MAX_ENTRIES: usize = 50_000_000;
 
+/// After so many bytes it is estimated how many entries there will be.
+const SAMPLE: u64 = 128 * 1024;
+
 /// What is read of a file at a time (bytes).
 const PIECE: usize = 256 * 1024;
 
@@ -48,13 +51,13 @@ pub struct Fresh {
 }
 
 impl Fresh {
-    /// Reads all of `input`.
+    /// Reads all of `input`, of which there are so many bytes, where that is known.
     ///
     /// # Errors
     /// What the input's fault is, or that it has too many entries.
-    pub fn read(kind: ListKind, input: impl BufRead) -> Result<Self, String> {
+    pub fn read(kind: ListKind, input: impl BufRead, bytes: Option<u64>) -> Result<Self, String> {
         let mut reading = Reading::new(kind);
-        reading.take("", input)?;
+        reading.take("", input, bytes)?;
         Ok(reading.finish())
     }
 
@@ -147,13 +150,20 @@ impl Reading {
         let left = self.bytes_left.checked_sub(metadata.len());
         self.bytes_left = left.ok_or("larger than 1 GiB")?;
         // Of a file that grows meanwhile, what it had.
-        self.take(prefix, BufReader::with_capacity(PIECE, file.take(metadata.len())))
+        let file = BufReader::with_capacity(PIECE, file.take(metadata.len()));
+        self.take(prefix, file, Some(metadata.len()))
     }
 
-    pub(super) fn take(&mut self, prefix: &str, mut input: impl BufRead) -> Result<(), String> {
+    pub(super) fn take(
+        &mut self,
+        prefix: &str,
+        mut input: impl BufRead,
+        bytes: Option<u64>,
+    ) -> Result<(), String> {
         let mut line = Vec::with_capacity(MAX_LINE);
         let mut at = 0;
         let mut begun = false;
+        let (mut read, mut to_estimate) = (0_u64, bytes.filter(|bytes| *bytes > SAMPLE));
         loop {
             line.clear();
             let mut some = input.by_ref().take(MAX_LINE as u64);
@@ -162,6 +172,12 @@ impl Reading {
                 return Ok(());
             }
             at += 1;
+            read += line.len() as u64;
+            if read > SAMPLE
+                && let Some(bytes) = to_estimate.take()
+            {
+                self.content.expect(rest_of(bytes, read, self.content.added()));
+            }
             if line.len() == MAX_LINE && line.last() != Some(&b'\n') {
                 input.skip_until(b'\n').map_err(|why| why.to_string())?;
                 self.bad.add(at, "longer than 4096 bytes");
@@ -201,6 +217,12 @@ impl Reading {
             is_page: self.is_page,
         }
     }
+}
+
+/// How many entries the rest of the bytes may have, and some more.
+fn rest_of(bytes: u64, read: u64, entries: usize) -> usize {
+    let rest = bytes.saturating_sub(read) as f64 / read as f64 * entries as f64;
+    ((rest * 1.1) as usize).min(MAX_ENTRIES)
 }
 
 /// Among plain strings every line is an entry, those of an error page too.

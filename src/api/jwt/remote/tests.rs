@@ -13,11 +13,8 @@ use super::super::verifier::{KeySet, MAX_KEY_SET, Verifier};
 use super::super::{TokenRefusal, verifier::seconds_now};
 use super::{Own, REST};
 use crate::config::{JwtAlgorithm, TokenTrust};
+use crate::idp::{Behaviour, Idp};
 use crate::telemetry::DecisionMetrics;
-use idp::{Behaviour, Idp};
-
-#[path = "../../../../tests/support/idp.rs"]
-mod idp;
 
 const REFRESH: Duration = Duration::from_secs(300);
 

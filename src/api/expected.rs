@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::access::Caller;
 use super::health::{Readiness, Stage};
 use super::pdp::{Pdp, Published};
-use super::signals::intake::canonical_id;
 use crate::model::Timestamp;
 use crate::signals::{
     Announcement, MAX_ID, Marks, NotAnnounced, NotDurable, Window, Written, announced_kind,
+    canonical_id,
 };
 
 /// What a caller announces.

@@ -15,6 +15,7 @@ pub mod id;
 pub mod identity;
 pub(crate) mod json;
 pub mod jwt;
+pub mod label;
 pub mod load;
 pub mod path;
 pub mod pdp;

@@ -8,30 +8,16 @@ use tonic::{Request, Response, Status};
 use super::access::Caller;
 use super::expected::{Announced, Asked, Desk, Entity, Refused};
 use super::health::Readiness;
+use super::label::Named;
 use super::pdp::Pdp;
-use super::signals::intake::canonical_id;
 use super::signals::wire::{instant, timestamp};
-use crate::model::{Timestamp, suggest};
+use crate::model::Timestamp;
 use crate::proto;
 use crate::proto::review_service_server::ReviewService;
-use crate::signals::{Label, MAX_AHEAD, MAX_ID, NoRoom, NotAnnounced};
+use crate::signals::{NoRoom, NotAnnounced};
 
 /// So many labels one call may bring.
 pub(super) const MAX_LABELS: usize = 1000;
-/// A longer note is refused (bytes).
-const MAX_NOTE: usize = 1024;
-
-/// A label as a caller names it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Named<'l> {
-    pub(super) kind: &'l str,
-    pub(super) id: &'l str,
-    pub(super) bad: bool,
-    /// Left out: now.
-    pub(super) at: Option<Timestamp>,
-    pub(super) note: &'l str,
-}
-
 /// What became of a call's labels.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Taken {
@@ -69,9 +55,12 @@ pub(super) fn take<'l>(
         return Err(NotTaken::TooMany(labels.len()));
     }
     let now = Timestamp::now();
+    let published = pdp.published();
+    let catalog = published.as_ref().map(|published| &*published.snapshot.catalog);
     let mut taken = Taken::default();
     for (place, named) in labels.enumerate() {
-        let checked = named.and_then(|named| Ok((named, check(pdp, &named, now)?)));
+        let checked =
+            named.and_then(|named| Ok((named, named.label(&pdp.vocabulary, catalog, now)?)));
         let (named, label) = match checked {
             Ok(checked) => checked,
             Err(reason) => {
@@ -88,29 +77,6 @@ pub(super) fn take<'l>(
         tracing::info!(target: "audit", act = "label", %caller, kind, %id, fraud = bad, at, note, "an entity was labelled");
     }
     Ok(taken)
-}
-
-fn check(pdp: &Pdp, named: &Named<'_>, now: Timestamp) -> Result<Label, String> {
-    let Some(kind) = pdp.vocabulary.find_kind(named.kind) else {
-        let name: String = named.kind.chars().take(100).collect();
-        let published = pdp.published();
-        let catalog = published.as_ref().map(|published| &published.snapshot.catalog);
-        let known = catalog.into_iter().flat_map(|c| c.entities.iter().map(|e| &*e.name));
-        let near = suggest(named.kind, known).map(|near| format!("; did you mean `{near}`?"));
-        return Err(format!("unknown entity kind `{name}`{}", near.unwrap_or_default()));
-    };
-    let id = canonical_id(named.kind, named.id);
-    if id.is_empty() || id.len() > MAX_ID || id.contains('\0') {
-        return Err(format!("`entity.id` is of 1 to {MAX_ID} bytes, without a zero among them"));
-    }
-    if named.note.len() > MAX_NOTE {
-        return Err(format!("`note` is of at most {MAX_NOTE} bytes"));
-    }
-    let at = named.at.unwrap_or(now);
-    if at.seconds_since(now) > MAX_AHEAD || at < Timestamp::EPOCH {
-        return Err("`at` is ahead of now, or before 1970".to_owned());
-    }
-    Ok(Label { kind, id: id.as_ref().into(), bad: named.bad, at })
 }
 
 #[derive(Clone, Debug)]

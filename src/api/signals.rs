@@ -23,7 +23,7 @@ use crate::proto::{
     Entity, ForgetRequest, ForgetResponse, GetRequest, GetResponse, ReportRequest, ReportResponse,
     SignalState,
 };
-use crate::signals::{MAX_ID, Marks, NotDurable};
+use crate::signals::{MAX_ID, Marks, NotDurable, canonical_id};
 use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
 
@@ -84,7 +84,7 @@ impl Signals {
         if entity.id.is_empty() {
             return Err(Status::invalid_argument("`entity.id` is empty"));
         }
-        entity.id = intake::canonical_id(&entity.r#type, &entity.id).into_owned();
+        entity.id = canonical_id(&entity.r#type, &entity.id).into_owned();
         Ok((kind, entity))
     }
 }

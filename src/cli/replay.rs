@@ -9,7 +9,9 @@ use std::time::Instant;
 use anyhow::Context as _;
 
 use super::style;
-use crate::replay::{Event, Measured, Scenario, Verdicts, Within, World, generate, places, plots};
+use crate::replay::{
+    Delay, Event, Measured, Scenario, Traffic, Verdicts, Within, World, generate, places, plots,
+};
 
 /// The bar on a terminal moves so often (events).
 const TELL_EVERY: u64 = 20_000;
@@ -37,11 +39,14 @@ pub(super) struct Args {
     /// Writes the report and its plots into this folder
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
-    /// Makes up labelled traffic with account takeovers, and writes it to this file, and
-    /// where its addresses are beside it
+    /// Makes up labelled traffic, and writes it to this file, and for takeovers where its
+    /// addresses are beside it
     #[arg(long, value_name = "FILE", conflicts_with = "events")]
     generate: Option<PathBuf>,
-    /// People in made-up traffic
+    /// What is made up
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = Traffic::Takeovers)]
+    traffic: Traffic,
+    /// People in made-up traffic who do no harm
     #[arg(long, default_value_t = 1000)]
     users: u32,
     /// Days of made-up traffic
@@ -57,11 +62,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.generate {
-        let Args { users, days, attacks, seed, .. } = *args;
+        let Args { traffic, users, days, attacks, seed, .. } = *args;
         anyhow::ensure!(users > 0 && days > 0, "--users and --days are above zero");
         let mut file = BufWriter::new(create(path)?);
-        let events = generate(&Scenario { users, days, attacks, seed }, &mut file)?;
+        let events = generate(&Scenario { traffic, users, days, attacks, seed }, &mut file)?;
         file.flush()?;
+        if traffic != Traffic::Takeovers {
+            style::print(&format!("{events} events in {}\n", path.display()));
+            return Ok(ExitCode::SUCCESS);
+        }
         let mut geo = path.clone().into_os_string();
         geo.push(".geo.json");
         let geo = PathBuf::from(geo);
@@ -226,16 +235,43 @@ fn text(measured: &Measured) -> String {
         measured.stopped_attacks * 100.0,
         measured.stopped_others * 100.0
     ));
-    if let (Some(requests), Some(seconds)) = (measured.delay_requests, measured.delay_seconds) {
+    if measured.episodes > 0 {
+        let (stopped, all) = (measured.episodes_stopped, measured.episodes);
+        text.push_str(&format!("{stopped} of {all} attacks stopped{}\n", delay(measured.delay)));
+    }
+    for (name, kind) in &measured.kinds {
         text.push_str(&format!(
-            "{} of {} attacks stopped, half of them by request {requests} and within {seconds:.0} s\n",
-            measured.episodes_stopped, measured.episodes
+            "  {name}: {} of {}{}\n    {:.1} % of its {} requests stopped, average precision {:.3}, ROC AUC {:.4}\n",
+            kind.stopped,
+            kind.episodes,
+            delay(kind.delay),
+            kind.stopped_requests * 100.0,
+            kind.requests,
+            kind.average_precision,
+            kind.roc_auc,
         ));
     }
-    for (kind, stopped) in &measured.kinds {
-        text.push_str(&format!("  {kind}: {} of {}\n", stopped.stopped, stopped.episodes));
-    }
     text
+}
+
+fn delay(delay: Option<Delay>) -> String {
+    let Some(delay) = delay else { return String::new() };
+    format!(
+        ", half of them by request {} and within {}, nine in ten by request {} and within {}",
+        delay.requests_median,
+        time(delay.seconds_median),
+        delay.requests_90,
+        time(delay.seconds_90)
+    )
+}
+
+fn time(seconds: f64) -> String {
+    match seconds {
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7200.0 => format!("{:.0} min", seconds / 60.0),
+        ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
+        _ => format!("{:.1} d", seconds / 86_400.0),
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {

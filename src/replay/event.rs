@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+use crate::api::label::JsonLabel;
 use crate::model::Timestamp;
 
 /// Something that happened.
@@ -21,11 +22,25 @@ pub enum Within {
         truth: Option<Truth>,
         /// Whoever asked can prove who they are: a `step_up` is answered, and asked again.
         proves: bool,
+        /// What is reported of it once it was let through.
+        then: Vec<Reported>,
     },
     /// A source reported signals, as in `POST /v1/signals`.
-    Report { kind: String, id: String, signals: serde_json::Map<String, Json> },
+    Report(Reported),
+    /// Somebody found out what an entity is, as in `POST /v1/labels`.
+    Label(JsonLabel),
     /// A change was announced, as in `POST /v1/expected`.
     Announcement(Announced),
+}
+
+/// Signals of one entity.
+#[derive(Debug)]
+pub struct Reported {
+    pub kind: String,
+    pub id: String,
+    pub signals: serde_json::Map<String, Json>,
+    /// Left out: when it was reported.
+    pub observed_at: Option<Timestamp>,
 }
 
 /// What was announced, of whom.
@@ -62,10 +77,12 @@ impl Truth {
 pub enum EventError {
     #[error("not JSON of an event: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("`at`, `from` and `until` are times in RFC 3339 or in milliseconds since 1970")]
-    Time,
-    #[error("has one of `request`, `report` and `expected`")]
+    #[error("`{0}` is a time in RFC 3339 or in milliseconds since 1970")]
+    Time(&'static str),
+    #[error("has one of `request`, `report`, `label` and `expected`")]
     Neither,
+    #[error("`{0}` belongs to a `request`")]
+    OfRequest(&'static str),
 }
 
 #[derive(Deserialize)]
@@ -76,7 +93,10 @@ struct Line {
     #[serde(default)]
     proves: bool,
     truth: Option<Truth>,
+    #[serde(default)]
+    then: Vec<ReportLine>,
     report: Option<ReportLine>,
+    label: Option<JsonLabel>,
     expected: Option<AnnouncedLine>,
 }
 
@@ -92,18 +112,7 @@ enum Time {
 struct ReportLine {
     entity: EntityLine,
     signals: serde_json::Map<String, Json>,
-}
-
-impl Time {
-    fn read(self) -> Result<Timestamp, EventError> {
-        match self {
-            Time::Millis(millis) => Ok(Timestamp::from_millis(millis)),
-            Time::Text(text) => {
-                let at: jiff::Timestamp = text.parse().map_err(|_| EventError::Time)?;
-                Ok(Timestamp::from_millis(at.as_millisecond()))
-            }
-        }
-    }
+    observed_at: Option<Time>,
 }
 
 #[derive(Deserialize)]
@@ -130,33 +139,64 @@ struct EntityLine {
 }
 
 impl Event {
-    /// Reads a line: `{"at": ..., "request": {...}, "proves": ..., "truth": ...}`,
-    /// `{"at": ..., "report": {"entity": {"type": ..., "id": ...}, "signals": {...}}}` or
+    /// Reads a line: `{"at": ..., "request": {...}, "proves": ..., "truth": ..., "then":
+    /// [...]}`, `{"at": ..., "report": {"entity": {"type": ..., "id": ...}, "signals":
+    /// {...}}}`, `{"at": ..., "label": {"entity": {...}, "label": "fraud", "at": ...}}` or
     /// `{"at": ..., "expected": {"entity": ..., "id": ..., "change": ..., "until": ...}}`.
     ///
     /// # Errors
     /// When it is none.
     pub fn parse(line: &str) -> Result<Self, EventError> {
         let line: Line = serde_json::from_str(line)?;
-        let at = line.at.read()?;
-        let within = match (line.request, line.report, line.expected) {
-            (Some(body), None, None) => {
-                Within::Request { body, truth: line.truth, proves: line.proves }
+        let at = line.at.read("at")?;
+        let of_request = match (line.proves, &line.truth, &*line.then) {
+            (true, _, _) => Some("proves"),
+            (_, Some(_), _) => Some("truth"),
+            (_, _, [_, ..]) => Some("then"),
+            _ => None,
+        };
+        if let (None, Some(key)) = (&line.request, of_request) {
+            return Err(EventError::OfRequest(key));
+        }
+        let within = match (line.request, line.report, line.label, line.expected) {
+            (Some(body), None, None, None) => {
+                let then = line.then.into_iter().map(ReportLine::read).collect::<Result<_, _>>()?;
+                Within::Request { body, truth: line.truth, proves: line.proves, then }
             }
-            (None, Some(ReportLine { entity, signals }), None) => {
-                Within::Report { kind: entity.kind, id: entity.id, signals }
-            }
-            (None, None, Some(announced)) => {
-                let AnnouncedLine { entity, id, change, from, until, values, reference } =
-                    announced;
-                let from = from.map_or(Ok(at), Time::read)?;
-                let (kind, entity, until) = (entity.kind, entity.id, until.read()?);
-                let announced =
-                    Announced { kind, entity, id, change, from, until, values, reference };
-                Within::Announcement(announced)
-            }
+            (None, Some(report), None, None) => Within::Report(report.read()?),
+            (None, None, Some(label), None) => Within::Label(label),
+            (None, None, None, Some(announced)) => Within::Announcement(announced.read(at)?),
             _ => return Err(EventError::Neither),
         };
         Ok(Event { at, within })
+    }
+}
+
+impl Time {
+    fn read(self, key: &'static str) -> Result<Timestamp, EventError> {
+        match self {
+            Time::Millis(millis) => Ok(Timestamp::from_millis(millis)),
+            Time::Text(text) => {
+                let at: jiff::Timestamp = text.parse().map_err(|_| EventError::Time(key))?;
+                Ok(Timestamp::from_millis(at.as_millisecond()))
+            }
+        }
+    }
+}
+
+impl ReportLine {
+    fn read(self) -> Result<Reported, EventError> {
+        let ReportLine { entity: EntityLine { kind, id }, signals, observed_at } = self;
+        let observed_at = observed_at.map(|at| at.read("observed_at")).transpose()?;
+        Ok(Reported { kind, id, signals, observed_at })
+    }
+}
+
+impl AnnouncedLine {
+    fn read(self, at: Timestamp) -> Result<Announced, EventError> {
+        let AnnouncedLine { entity, id, change, from, until, values, reference } = self;
+        let from = from.map_or(Ok(at), |from| from.read("from"))?;
+        let (kind, entity, until) = (entity.kind, entity.id, until.read("until")?);
+        Ok(Announced { kind, entity, id, change, from, until, values, reference })
     }
 }

@@ -4,56 +4,72 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::curves::{Curves, Detection, Point};
 use super::event::Truth;
 use super::world::Decided;
 
 /// Decisions whose truth is known.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts {
-    /// Risk in [0, 1], and whether it was an attack.
-    scored: Vec<(f64, bool)>,
-    stopped: Counts,
-    let_through: Counts,
+    scored: Vec<Scored>,
+    /// Names of kinds, in the order in which they came up.
+    kinds: Vec<String>,
     episodes: BTreeMap<String, Episode>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    attacks: u64,
-    others: u64,
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    /// In [0, 1].
+    risk: f64,
+    /// `deny` or `step_up`.
+    stopped: bool,
+    of: Of,
+}
+
+/// Whose request it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Other,
+    /// Of an attack that has no name.
+    Unnamed,
+    /// Of an attack of a kind, by its place.
+    Kind(usize),
 }
 
 /// The requests of one attack.
 #[derive(Clone, Copy, Debug)]
 struct Episode {
+    kind: usize,
     began: i64,
     requests: u64,
     /// After how many requests and milliseconds it was stopped first.
     stopped: Option<(u64, i64)>,
 }
 
-/// A point of a curve.
+/// How long attacks went on before the first answer other than `allow`, over those that
+/// had one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Point {
-    pub x: f64,
-    pub y: f64,
+pub struct Delay {
+    /// By this request, from 1, half of them were stopped, and nine in ten.
+    pub requests_median: f64,
+    pub requests_90: f64,
+    /// Since the attack's first request.
+    pub seconds_median: f64,
+    pub seconds_90: f64,
 }
 
-/// What it costs to detect so many attacks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Detection {
-    /// The share of attack requests that is at least as risky as `risk`.
-    pub detected: f64,
-    pub risk: f64,
-    /// The share of other requests that is, too: who is asked to prove themselves again.
-    pub reauthenticated: f64,
-}
-
-/// Attacks of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stopped {
+/// Attacks of one kind, against all requests of no attack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Kind {
+    pub requests: usize,
+    /// The share of its requests that the policy's own decisions stopped.
+    pub stopped_requests: f64,
+    pub average_precision: f64,
+    pub roc_auc: f64,
+    pub detections: Vec<Detection>,
     pub episodes: usize,
     pub stopped: usize,
+    pub delay: Option<Delay>,
 }
 
 /// What came out.
@@ -73,113 +89,114 @@ pub struct Measured {
     pub stopped_others: f64,
     pub episodes: usize,
     pub episodes_stopped: usize,
+    pub delay: Option<Delay>,
     /// By kind: what stands before the last dash of their names.
-    pub kinds: BTreeMap<String, Stopped>,
-    /// Over the attacks that were stopped: the median of requests and seconds until then.
-    pub delay_requests: Option<f64>,
-    pub delay_seconds: Option<f64>,
+    pub kinds: BTreeMap<String, Kind>,
     #[serde(skip)]
     pub precision_recall: Vec<Point>,
     #[serde(skip)]
     pub roc: Vec<Point>,
 }
 
-/// Shares of attacks at which the price is told.
-const DETECTED: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
-
 impl Verdicts {
     pub fn add(&mut self, decided: &Decided, truth: &Truth) {
-        let attack = truth.is_attack();
-        self.scored.push((decided.risk, attack));
         let stopped = matches!(decided.decision, "deny" | "step_up");
-        let counts = if stopped { &mut self.stopped } else { &mut self.let_through };
-        *(if attack { &mut counts.attacks } else { &mut counts.others }) += 1;
-        if let Truth::Episode(name) = truth {
-            let episode = self.episodes.entry(name.clone()).or_insert(Episode {
-                began: decided.at,
-                requests: 0,
-                stopped: None,
+        let of = match truth {
+            Truth::Attack(false) => Of::Other,
+            Truth::Attack(true) => Of::Unnamed,
+            Truth::Episode(name) => Of::Kind(self.note(name, decided.at, stopped)),
+        };
+        self.scored.push(Scored { risk: decided.risk, stopped, of });
+    }
+
+    /// Notes a request of an attack. Says of which kind.
+    fn note(&mut self, name: &str, at: i64, stopped: bool) -> usize {
+        if !self.episodes.contains_key(name) {
+            let kind = name.rsplit_once('-').map_or(name, |(kind, _)| kind);
+            let known = self.kinds.iter().position(|known| known == kind);
+            let kind = known.unwrap_or_else(|| {
+                self.kinds.push(kind.to_owned());
+                self.kinds.len() - 1
             });
-            episode.requests += 1;
-            if stopped && episode.stopped.is_none() {
-                episode.stopped = Some((episode.requests, decided.at - episode.began));
-            }
+            let episode = Episode { kind, began: at, requests: 0, stopped: None };
+            self.episodes.insert(name.to_owned(), episode);
         }
+        let Some(episode) = self.episodes.get_mut(name) else { return 0 };
+        episode.requests += 1;
+        if stopped && episode.stopped.is_none() {
+            episode.stopped = Some((episode.requests, at - episode.began));
+        }
+        episode.kind
     }
 
     /// `None` where there is nothing to tell apart.
     pub fn measure(&self) -> Option<Measured> {
-        let mut scored = self.scored.clone();
-        scored.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        let attacks = scored.iter().filter(|(_, attack)| *attack).count();
-        let others = scored.len() - attacks;
-        if attacks == 0 || others == 0 {
-            return None;
-        }
-        let (mut caught, mut alarmed) = (0usize, 0usize);
-        let (mut average, mut area) = (0.0, 0.0);
-        let mut precision_recall = Vec::new();
-        let mut roc = vec![Point { x: 0.0, y: 0.0 }];
-        let mut detections: Vec<Detection> = Vec::new();
-        // Requests of one risk can't be told apart, so they come in together.
-        for tied in scored.chunk_by(|(a, _), (b, _)| a == b) {
-            let hits = tied.iter().filter(|(_, attack)| *attack).count();
-            let misses = tied.len() - hits;
-            area += misses as f64 * (caught as f64 + hits as f64 / 2.0);
-            caught += hits;
-            alarmed += misses;
-            let recall = caught as f64 / attacks as f64;
-            let precision = caught as f64 / (caught + alarmed) as f64;
-            average += precision * hits as f64 / attacks as f64;
-            precision_recall.push(Point { x: recall, y: precision });
-            let reauthenticated = alarmed as f64 / others as f64;
-            roc.push(Point { x: reauthenticated, y: recall });
-            while let Some(wanted) = DETECTED.get(detections.len())
-                && recall >= *wanted
-            {
-                let risk = tied.first().map_or(0.0, |(risk, _)| *risk);
-                detections.push(Detection { detected: recall, risk, reauthenticated });
-            }
-        }
-        let stopped: Vec<(u64, i64)> = self.episodes.values().filter_map(|e| e.stopped).collect();
+        let mut sorted: Vec<&Scored> = self.scored.iter().collect();
+        sorted.sort_by(|a, b| b.risk.total_cmp(&a.risk));
+        let risks = |of: &dyn Fn(Of) -> bool| -> Vec<(f64, bool)> {
+            let those = sorted.iter().filter(|scored| scored.of == Of::Other || of(scored.of));
+            those.map(|scored| (scored.risk, scored.of != Of::Other)).collect()
+        };
+        let all = Curves::of(&risks(&|_| true))?;
+        let kinds = self.kinds.iter().enumerate().filter_map(|(at, name)| {
+            let curves = Curves::of(&risks(&|of| of == Of::Kind(at)))?;
+            let episodes = || self.episodes.values().filter(|episode| episode.kind == at);
+            let kind = Kind {
+                requests: curves.attacks,
+                stopped_requests: self.stopped(|of| of == Of::Kind(at)),
+                average_precision: curves.average_precision,
+                roc_auc: curves.roc_auc,
+                detections: curves.detections,
+                episodes: episodes().count(),
+                stopped: episodes().filter(|episode| episode.stopped.is_some()).count(),
+                delay: delay(episodes()),
+            };
+            Some((name.clone(), kind))
+        });
+        let kinds: BTreeMap<String, Kind> = kinds.collect();
         Some(Measured {
-            requests: scored.len(),
-            attacks,
-            average_precision: average,
-            roc_auc: area / (attacks as f64 * others as f64),
-            detections,
-            stopped_attacks: share(self.stopped.attacks, self.let_through.attacks),
-            stopped_others: share(self.stopped.others, self.let_through.others),
+            requests: self.scored.len(),
+            attacks: all.attacks,
+            average_precision: all.average_precision,
+            roc_auc: all.roc_auc,
+            detections: all.detections,
+            stopped_attacks: self.stopped(|of| of != Of::Other),
+            stopped_others: self.stopped(|of| of == Of::Other),
             episodes: self.episodes.len(),
-            episodes_stopped: stopped.len(),
-            kinds: self.kinds(),
-            delay_requests: median(stopped.iter().map(|(requests, _)| *requests as f64)),
-            delay_seconds: median(stopped.iter().map(|(_, millis)| *millis as f64 / 1e3)),
-            precision_recall,
-            roc,
+            episodes_stopped: kinds.values().map(|kind| kind.stopped).sum(),
+            delay: delay(self.episodes.values()),
+            kinds,
+            precision_recall: all.precision_recall,
+            roc: all.roc,
         })
     }
-}
 
-impl Verdicts {
-    fn kinds(&self) -> BTreeMap<String, Stopped> {
-        let mut kinds: BTreeMap<String, Stopped> = BTreeMap::new();
-        for (name, episode) in &self.episodes {
-            let kind = name.rsplit_once('-').map_or(name.as_str(), |(kind, _)| kind);
-            let kind = kinds.entry(kind.to_owned()).or_default();
-            kind.episodes += 1;
-            kind.stopped += usize::from(episode.stopped.is_some());
+    /// The share of some requests that was stopped.
+    fn stopped(&self, of: impl Fn(Of) -> bool) -> f64 {
+        let (mut all, mut stopped) = (0u64, 0u64);
+        for scored in self.scored.iter().filter(|scored| of(scored.of)) {
+            all += 1;
+            stopped += u64::from(scored.stopped);
         }
-        kinds
+        stopped as f64 / all.max(1) as f64
     }
 }
 
-fn share(of: u64, rest: u64) -> f64 {
-    of as f64 / (of + rest).max(1) as f64
+fn delay<'e>(episodes: impl Iterator<Item = &'e Episode>) -> Option<Delay> {
+    let stopped: Vec<(u64, i64)> = episodes.filter_map(|episode| episode.stopped).collect();
+    let requests = || stopped.iter().map(|(requests, _)| *requests as f64);
+    let seconds = || stopped.iter().map(|(_, millis)| *millis as f64 / 1e3);
+    Some(Delay {
+        requests_median: quantile(requests(), 5)?,
+        requests_90: quantile(requests(), 9)?,
+        seconds_median: quantile(seconds(), 5)?,
+        seconds_90: quantile(seconds(), 9)?,
+    })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+/// The least value that at least so many tenths of all don't exceed.
+fn quantile(values: impl Iterator<Item = f64>, tenths: usize) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values.get((values.len() * tenths).div_ceil(10).saturating_sub(1)).copied()
 }

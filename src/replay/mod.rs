@@ -5,8 +5,10 @@
 //! line --> event --> advance time --> report: ingest  -.
 //!                                     request: decide --> observations --> learner
 //!                                     expected: announce
+//!                                     label   ----------------------------^
 //! ```
 
+mod curves;
 mod event;
 mod generate;
 mod measure;
@@ -15,8 +17,9 @@ mod plot;
 mod tests;
 mod world;
 
-pub use event::{Announced, Event, EventError, Truth, Within};
-pub use generate::{Scenario, generate, places};
-pub use measure::{Detection, Measured, Verdicts};
+pub use curves::{Detection, Point};
+pub use event::{Announced, Event, EventError, Reported, Truth, Within};
+pub use generate::{Scenario, Traffic, generate, places};
+pub use measure::{Delay, Kind, Measured, Verdicts};
 pub use plot::plots;
 pub use world::{Decided, PlaceLine, World, WorldError};

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use plotters::prelude::*;
 
-use super::measure::{Measured, Point};
+use super::curves::Point;
+use super::measure::Measured;
 
 const SIZE: (u32, u32) = (640, 480);
 const STEP: f64 = 0.5 / 640.0;

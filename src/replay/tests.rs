@@ -9,7 +9,8 @@ fn run(seed: u64) -> (Vec<String>, Measured) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("policy.yaml"), POLICIES).unwrap();
     let mut events = Vec::new();
-    let scenario = Scenario { users: 40, days: 40, attacks: 12, seed: 7 };
+    let scenario =
+        Scenario { traffic: Traffic::Takeovers, users: 40, days: 40, attacks: 12, seed: 7 };
     generate(&scenario, &mut events).unwrap();
     replay(folder.path(), &String::from_utf8(events).unwrap(), seed)
 }
@@ -38,7 +39,7 @@ fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
     assert!(lines.len() > 2000, "{} decisions", lines.len());
     assert!(measured.roc_auc > 0.95, "{}", measured.roc_auc);
     assert_eq!(measured.episodes, 36);
-    let naive = measured.kinds["naive"];
+    let naive = &measured.kinds["naive"];
     assert_eq!((naive.episodes, naive.stopped), (12, 12));
     // Chance would be at the share of attacks.
     let share = measured.attacks as f64 / measured.requests as f64;
@@ -49,7 +50,8 @@ fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
 fn a_made_up_file_is_the_same_for_a_seed_and_in_the_order_of_time() {
     let make = |seed| {
         let mut events = Vec::new();
-        let scenario = Scenario { users: 5, days: 9, attacks: 2, seed };
+        let scenario =
+            Scenario { traffic: Traffic::Takeovers, users: 5, days: 9, attacks: 2, seed };
         let count = generate(&scenario, &mut events).unwrap();
         let text = String::from_utf8(events).unwrap();
         assert_eq!(text.lines().count() as u64, count);

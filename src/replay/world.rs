@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::event::{Announced, Event, Within};
+use super::event::{Announced, Event, Reported, Within};
 use crate::api::ask::ask;
+use crate::api::label::JsonLabel;
 use crate::api::pdp::{Pdp, Published};
 use crate::api::question::Question;
 use crate::learn::{Bounds, Learner};
@@ -19,7 +20,7 @@ use crate::policy::publisher::feed_specs;
 use crate::policy::source::SourceSet;
 use crate::signals::{
     Announcement, Cache, Feeds, Geo, GeoTable, Limits, Observations, OwnedPlace, Report,
-    ReportedValue, Secrets, Verdict, Window, ingest,
+    ReportedValue, Secrets, Verdict, Window, canonical_id, ingest,
 };
 use crate::telemetry::DecisionMetrics;
 
@@ -28,6 +29,10 @@ const QUEUE: usize = 4096;
 /// How often the cache is swept (events), and how much of it.
 const SWEEP_EVERY: u64 = 256;
 const SWEEP: usize = 1024;
+/// How often a server lets time pass for what it learns (milliseconds), and how often at
+/// most for one event here.
+const ROUND: i64 = 20;
+const MOST_ROUNDS: i64 = 1000;
 
 /// Why there is no world.
 #[derive(Debug, thiserror::Error)]
@@ -134,23 +139,31 @@ impl World {
     /// # Errors
     /// When the event can't have happened, with the reason.
     pub fn step(&mut self, event: &Event) -> Result<Option<Decided>, String> {
-        // Time doesn't go back: what comes late, comes now.
-        self.now = self.now.max(event.at);
-        self.learner.advance(self.now);
+        self.pass_until(event.at);
         self.steps += 1;
         if self.steps.is_multiple_of(SWEEP_EVERY) {
             self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
         }
         let decided = match &event.within {
-            Within::Request { body, proves, .. } => {
+            Within::Request { body, proves, then, .. } => {
                 let (decided, asked) = self.decide(body)?;
+                let mut through = permits(&decided);
                 if let (true, Some(acr)) = (proves, asked) {
-                    self.prove(body, &decided, &acr)?;
+                    through = permits(&self.prove(body, &decided, &acr)?);
+                }
+                if through {
+                    for reported in then {
+                        self.report(reported, self.now)?;
+                    }
                 }
                 Some(decided)
             }
-            Within::Report { kind, id, signals } => {
-                self.report(kind, id, signals, event.at)?;
+            Within::Report(reported) => {
+                self.report(reported, event.at)?;
+                None
+            }
+            Within::Label(label) => {
+                self.label(label)?;
                 None
             }
             Within::Announcement(announced) => {
@@ -158,10 +171,27 @@ impl World {
                 None
             }
         };
+        // As in a server, labels come before what was seen.
+        while let Some(label) = self.observations.pop_label() {
+            self.learner.label(&label);
+            self.observations.set_labels_full(self.learner.is_full_of_labels());
+        }
         while let Some(observation) = self.observations.pop() {
             self.learner.observe(&observation);
         }
         Ok(decided)
+    }
+
+    /// Lets time pass. It doesn't go back: what comes late, comes now.
+    fn pass_until(&mut self, at: Timestamp) {
+        let rounds = at.millis().saturating_sub(self.now.millis()) / ROUND;
+        self.now = self.now.max(at);
+        for _ in 0..rounds.clamp(1, MOST_ROUNDS) {
+            self.learner.advance(self.now);
+            if self.learner.is_settled() {
+                break;
+            }
+        }
     }
 
     /// Decides, and says what a `step_up` asks for.
@@ -193,11 +223,12 @@ impl World {
     }
 
     /// Somebody proves who they are, and asks again: what they did is then learned.
-    fn prove(&self, body: &Json, decided: &Decided, acr: &str) -> Result<(), String> {
+    fn prove(&self, body: &Json, decided: &Decided, acr: &str) -> Result<Decided, String> {
         let session = format!("proven by {}", decided.subject);
         let signals = serde_json::json!({"acr": acr, "authenticated_at": self.now_text()});
-        let Json::Object(signals) = signals else { return Ok(()) };
-        self.report("session", &session, &signals, self.now)?;
+        let Json::Object(signals) = signals else { return Err("no signals".to_owned()) };
+        let (kind, id) = ("session".to_owned(), session.clone());
+        self.report(&Reported { kind, id, signals, observed_at: None }, self.now)?;
         let mut again = body.clone();
         let entities = again.pointer_mut("/context/entities").and_then(Json::as_object_mut);
         if let Some(entities) = entities {
@@ -208,7 +239,7 @@ impl World {
                 context.insert("entities".to_owned(), serde_json::json!({"session": session}));
             }
         }
-        self.decide(&again).map(|_| ())
+        self.decide(&again).map(|(decided, _)| decided)
     }
 
     fn now_text(&self) -> String {
@@ -226,21 +257,16 @@ impl World {
         done.map(|_| ()).map_err(|why| why.to_string())
     }
 
-    fn report(
-        &self,
-        kind: &str,
-        id: &str,
-        signals: &serde_json::Map<String, Json>,
-        at: Timestamp,
-    ) -> Result<(), String> {
+    fn report(&self, reported: &Reported, at: Timestamp) -> Result<(), String> {
+        let Reported { kind, id, signals, observed_at } = reported;
         let report = Report {
             kind: kind.into(),
-            id: id.into(),
+            id: canonical_id(kind, id),
             signals: signals
                 .iter()
                 .map(|(name, value)| (name.into(), ReportedValue::from_json(value)))
                 .collect(),
-            observed_at: Some(at),
+            observed_at: Some(observed_at.unwrap_or(at)),
         };
         let catalog = &self.published.snapshot.catalog;
         let outcome = ingest(catalog, &self.pdp.cache, &self.observations, &report, self.now);
@@ -254,4 +280,14 @@ impl World {
         }
         Ok(())
     }
+
+    fn label(&self, label: &JsonLabel) -> Result<(), String> {
+        let catalog = &self.published.snapshot.catalog;
+        let label = label.label(&self.pdp.vocabulary, catalog, self.now)?;
+        self.pdp.observations.label(label).map_err(|why| why.to_string())
+    }
+}
+
+fn permits(decided: &Decided) -> bool {
+    matches!(decided.decision, "allow" | "restrict")
 }

@@ -7,6 +7,7 @@ mod rejection;
 mod tests;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use serde_json::Value as Json;
 
@@ -23,6 +24,17 @@ pub const MAX_AHEAD: Seconds = 300.0;
 pub const MAX_TEXT: usize = 4096;
 /// Larger sets are refused (members).
 pub const MAX_MEMBERS: usize = 256;
+
+/// An entity's id in its one spelling: requests name an address as its canonical text.
+pub fn canonical_id<'e>(kind: &str, id: &'e str) -> Cow<'e, str> {
+    if kind == "address"
+        && let Ok(ip) = id.parse::<IpAddr>()
+        && !ip.is_ipv4()
+    {
+        return Cow::Owned(ip.to_canonical().to_string());
+    }
+    Cow::Borrowed(id)
+}
 
 /// What a source says about one entity.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -25,7 +25,7 @@ pub use expected::{Announcement, MAX_WINDOWS, NotAnnounced, Window, announced_ki
 pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
 pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
-    ingest,
+    canonical_id, ingest,
 };
 pub use learned::{Item, LastPlace, MAX_FAMILIAR, Summary, Usual};
 pub use lists::{

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::body::{is_json, read};
 use super::{HttpParts, Problem};
 use crate::api::access::Caller;
-use crate::api::review::{Named, NotTaken, take};
-use crate::model::Timestamp;
+use crate::api::label::JsonLabel;
+use crate::api::review::{NotTaken, take};
 
 /// A larger body is refused (bytes).
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -18,32 +18,6 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct Batch {
     labels: Vec<JsonLabel>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonLabel {
-    entity: JsonEntity,
-    label: Verdict,
-    #[serde(default)]
-    at: Option<String>,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonEntity {
-    #[serde(rename = "type")]
-    kind: String,
-    id: String,
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Fraud,
-    Legitimate,
 }
 
 pub(super) async fn label(
@@ -69,20 +43,5 @@ pub(super) async fn label(
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why.to_string()))
         }
         Err(why @ NotTaken::NoRoom { .. }) => Err(Problem::unavailable(why.to_string())),
-    }
-}
-
-impl JsonLabel {
-    fn named(&self) -> Result<Named<'_>, String> {
-        let at = match &self.at {
-            None => None,
-            Some(text) => {
-                let read = text.parse::<jiff::Timestamp>();
-                let read = read.map(|at| Timestamp::from_millis(at.as_millisecond()));
-                Some(read.map_err(|_| "`at`: expected an RFC 3339 time".to_owned())?)
-            }
-        };
-        let bad = self.label == Verdict::Fraud;
-        Ok(Named { kind: &self.entity.kind, id: &self.entity.id, bad, at, note: &self.note })
     }
 }

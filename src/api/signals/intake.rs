@@ -1,8 +1,5 @@
 //! Taking in a batch of reports, and telling what became of each signal.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
 use serde::Serialize;
 
 use super::super::pdp::Pdp;
@@ -157,15 +154,4 @@ fn push(list: &mut Vec<Listed>, listed: Listed, unlisted: &mut u64) {
     } else {
         *unlisted += 1;
     }
-}
-
-/// An entity's id in its one spelling: requests name an address as its canonical text.
-pub fn canonical_id<'e>(kind: &str, id: &'e str) -> Cow<'e, str> {
-    if kind == "address"
-        && let Ok(ip) = id.parse::<IpAddr>()
-        && !ip.is_ipv4()
-    {
-        return Cow::Owned(ip.to_canonical().to_string());
-    }
-    Cow::Borrowed(id)
 }

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value as Wire};
 
-use super::intake::{Receipt, canonical_id};
+use super::intake::Receipt;
 use crate::model::Timestamp;
 use crate::proto;
-use crate::signals::{Report, ReportedValue};
+use crate::signals::{Report, ReportedValue, canonical_id};
 
 /// Reads a report.
 ///

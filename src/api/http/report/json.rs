@@ -8,9 +8,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde::{Deserialize as DeriveDeserialize, de};
 
 use super::Problem;
-use crate::api::signals::intake::canonical_id;
 use crate::model::Timestamp;
-use crate::signals::{Report, ReportedValue};
+use crate::signals::{Report, ReportedValue, canonical_id};
 
 #[derive(DeriveDeserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,4 @@
-//! Labelled traffic, made up: people with habits, and attackers who have their
-//! credentials. The same numbers and seed make the same file.
+//! Takeovers: people with habits, and attackers who have their credentials.
 //!
 //! A person has one or two devices, lives in a country, works at some hours, now and
 //! then travels, buys a new device or works at night, and makes transfers of a usual
@@ -13,17 +12,12 @@
 //! These are the attackers of Freeman et al. (NDSS 2016), who know more and more.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use fastrand::Rng;
 use serde_json::{Value as Json, json};
 
-use super::world::PlaceLine;
-
-const DAY: i64 = 86_400_000;
-const HOUR: i64 = 3_600_000;
-/// 2026-01-05T00:00:00Z, a Monday.
-const START: i64 = 1_767_571_200_000;
+use super::super::world::PlaceLine;
+use super::{DAY, Events, HOUR, START, Scenario};
 
 /// Countries with the degrees of a city: the second byte of an address says which.
 const COUNTRIES: [(&str, f64, f64); 12] = [
@@ -55,16 +49,6 @@ pub fn places() -> BTreeMap<String, PlaceLine> {
     COUNTRIES.iter().enumerate().map(place).collect()
 }
 
-/// What to make up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scenario {
-    pub users: u32,
-    pub days: u32,
-    /// Attacks of each of the three kinds.
-    pub attacks: u32,
-    pub seed: u64,
-}
-
 #[derive(Debug)]
 struct Person {
     id: String,
@@ -77,38 +61,34 @@ struct Person {
     visits: f64,
 }
 
-/// Writes the events, a line each, in the order of time. Says how many.
-///
-/// # Errors
-/// When they can't be written.
-pub fn generate(scenario: &Scenario, to: &mut impl Write) -> io::Result<u64> {
-    let mut random = Rng::with_seed(scenario.seed);
-    let mut people: Vec<Person> =
-        (0..scenario.users).map(|n| Person::new(n, &mut random)).collect();
-    let mut lines = 0;
-    let mut attacks = attacks(scenario, &mut random);
-    for day in 0..i64::from(scenario.days) {
-        let mut events = Vec::new();
-        for person in &mut people {
-            person.day(day, &mut random, &mut events);
+/// Everybody, and what is still to come.
+#[derive(Debug)]
+pub(super) struct World {
+    people: Vec<Person>,
+    attacks: Vec<Attack>,
+}
+
+impl World {
+    pub(super) fn new(scenario: &Scenario, random: &mut Rng) -> Self {
+        let people = (0..scenario.users).map(|n| Person::new(n, random)).collect();
+        World { people, attacks: attacks(scenario, random) }
+    }
+
+    pub(super) fn day(&mut self, day: i64, random: &mut Rng, events: &mut Events) {
+        for person in &mut self.people {
+            person.day(day, random, events);
         }
-        attacks.retain(|attack| {
+        let people = &self.people;
+        self.attacks.retain(|attack| {
             if attack.day != day {
                 return true;
             }
             if let Some(person) = people.get(attack.user) {
-                attack.write(person, &mut random, &mut events);
+                attack.write(person, random, events);
             }
             false
         });
-        events.sort_by_key(|(at, _)| *at);
-        for (_, event) in &events {
-            serde_json::to_writer(&mut *to, event)?;
-            to.write_all(b"\n")?;
-        }
-        lines += events.len() as u64;
     }
-    Ok(lines)
 }
 
 impl Person {
@@ -126,7 +106,7 @@ impl Person {
         }
     }
 
-    fn day(&mut self, day: i64, random: &mut Rng, events: &mut Vec<(i64, Json)>) {
+    fn day(&mut self, day: i64, random: &mut Rng, events: &mut Events) {
         if random.f64() < 0.003 {
             let n = self.devices.len();
             self.devices.push(format!("{}-new-{n}", self.id));
@@ -158,7 +138,7 @@ impl Person {
         amount: f64,
         truth: &Json,
         random: &mut Rng,
-        events: &mut Vec<(i64, Json)>,
+        events: &mut Events,
     ) {
         let amount = libm::round(amount * 100.0) / 100.0;
         // 10.0.0.0/8, a second byte for each country.
@@ -173,13 +153,9 @@ impl Person {
             },
         });
         let own = *truth == json!(false);
-        events.push((at, json!({"at": at, "request": request, "proves": own, "truth": truth})));
+        events.push(at, json!({"at": at, "request": request, "proves": own, "truth": truth}));
         if own {
-            let report = json!({
-                "entity": {"type": "user", "id": self.id},
-                "signals": {"transfer_amount": amount},
-            });
-            events.push((at + 1, json!({"at": at + 1, "report": report})));
+            events.report(at + 1, &self.id, &json!({"transfer_amount": amount}));
         }
     }
 }
@@ -216,7 +192,7 @@ fn attacks(scenario: &Scenario, random: &mut Rng) -> Vec<Attack> {
 }
 
 impl Attack {
-    fn write(&self, person: &Person, random: &mut Rng, events: &mut Vec<(i64, Json)>) {
+    fn write(&self, person: &Person, random: &mut Rng, events: &mut Events) {
         let began = START + self.day * DAY + random.i64(0..20 * HOUR);
         let country = match self.knows {
             Knows::Credentials => random.usize(..COUNTRIES.len()),

@@ -97,12 +97,12 @@ impl World {
             for (name, way) in [("sudden", Way::Sudden), ("slow", Way::Slow), ("night", Way::Night)]
             {
                 let takes = match way {
-                    Way::Sudden => 1 + random.i64(..3),
+                    Way::Sudden => 1 + random.i64(0..3),
                     Way::Slow => 35,
-                    Way::Night => 6 + random.i64(..7),
+                    Way::Night => 6 + random.i64(0..7),
                 };
                 let half = days / 2;
-                let from = half + random.i64(..(days - half - takes).max(1));
+                let from = half + random.i64(0..(days - half - takes).max(1));
                 let employee = random.usize(..staff.len().max(1));
                 let Some(person) = staff.get_mut(employee) else { continue };
                 // One at a time, and nobody whom others hardly know.
@@ -133,7 +133,7 @@ impl World {
             // Six in ten are found out, weeks later.
             if day == insider.from + insider.days && chance(random, 0.6) {
                 let last = START + day * DAY;
-                events.label(last + (10 + random.i64(..30)) * DAY, &employee.id, true, last);
+                events.label(last + (10 + random.i64(0..30)) * DAY, &employee.id, true, last);
             }
         }
     }
@@ -147,20 +147,20 @@ impl Employee {
         let contractor = chance(random, 0.06);
         let (mut joins, mut leaves) = (0, i64::MAX);
         if contractor {
-            joins = random.i64(..days);
-            leaves = joins + 30 + random.i64(..60);
+            joins = random.i64(0..days);
+            leaves = joins + 30 + random.i64(0..60);
         } else if chance(random, 0.15) {
-            joins = random.i64(..days);
+            joins = random.i64(0..days);
         }
         if !contractor && chance(random, 0.06) {
-            leaves = joins + 20 + random.i64(..days);
+            leaves = joins + 20 + random.i64(0..days);
         }
         let mut employee = Employee {
             id: format!("user-{n:05}"),
             team,
             systems: Vec::new(),
-            from: if contractor { 5 + random.i64(..12) } else { 6 + random.i64(..4) },
-            hours: 8 + random.i64(..3),
+            from: if contractor { 5 + random.i64(0..12) } else { 6 + random.i64(0..4) },
+            hours: 8 + random.i64(0..3),
             rate: rate * spread(random, 0.3),
             size: size * spread(random, 0.5),
             sigma,
@@ -208,8 +208,8 @@ impl Employee {
         // On call for a week in eight: some nights are short.
         let called = self.on_call && (day / 7 + i64::from(self.team)) % 8 == 0;
         if called && chance(random, 0.12) {
-            let at = midnight + random.i64(..24) * HOUR;
-            for n in 0..3 + random.i64(..8) {
+            let at = midnight + random.i64(0..24) * HOUR;
+            for n in 0..3 + random.i64(0..8) {
                 let system = self.any_of_team(random);
                 let (at, bytes) = (at + n * 240_000, 3.0 * self.bytes(random));
                 self.download(&Download { at, system: &system, bytes, truth: &innocent }, events);
@@ -234,8 +234,8 @@ impl Employee {
         let count = libm::round(self.rate * factor * between(random, 0.4, 1.6)) as i64;
         for _ in 0..count {
             let late = chance(random, 0.03);
-            let hour = if late { random.i64(..24) } else { self.from + random.i64(..self.hours) };
-            let at = midnight + hour % 24 * HOUR + random.i64(..HOUR);
+            let hour = if late { random.i64(0..24) } else { self.from + random.i64(0..self.hours) };
+            let at = midnight + hour % 24 * HOUR + random.i64(0..HOUR);
             let other = chance(random, 0.015).then(|| common(random));
             let system = other.as_deref().unwrap_or_else(|| self.own_system(random));
             let bytes = self.bytes(random);
@@ -245,8 +245,8 @@ impl Employee {
         let deploys = self.on_call && chance(random, 0.03);
         let replaced = chance(random, 0.002);
         let (began, more, larger) = match (deploys, replaced) {
-            (_, true) => (self.from, 40 + random.i64(..40), 2.0),
-            (true, _) => (19 + random.i64(..3), 4 + random.i64(..8), 5.0),
+            (_, true) => (self.from, 40 + random.i64(0..40), 2.0),
+            (true, _) => (19 + random.i64(0..3), 4 + random.i64(0..8), 5.0),
             _ => return,
         };
         for n in 0..more {
@@ -291,12 +291,12 @@ impl Insider {
         if self.way == Way::Slow && weekend {
             return;
         }
-        let night = (own.from + own.hours + 2 + random.i64(..8)) % 24;
+        let night = (own.from + own.hours + 2 + random.i64(0..8)) % 24;
         for n in 0..libm::round(count).max(1.0) as i64 {
             let at = if chance(random, at_night) {
-                midnight + night * HOUR + n * 60_000 + random.i64(..30_000)
+                midnight + night * HOUR + n * 60_000 + random.i64(0..30_000)
             } else {
-                midnight + (own.from + random.i64(..own.hours)) % 24 * HOUR + random.i64(..HOUR)
+                midnight + (own.from + random.i64(0..own.hours)) % 24 * HOUR + random.i64(0..HOUR)
             };
             let other = chance(random, elsewhere).then(|| {
                 let team = if chance(random, 0.5) { own.team } else { random.u32(..teams) };

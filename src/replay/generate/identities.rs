@@ -98,7 +98,7 @@ fn household(n: u32, users: u32, days: i64, random: &mut Rng, to: &mut Vec<Appli
     };
     let residence = size > 5;
     // Now and then all come at once: a campaign, an offer for families.
-    let together = chance(random, 0.15).then(|| random.i64(..days));
+    let together = chance(random, 0.15).then(|| random.i64(0..days));
     for member in 0..size {
         let id = format!("user-{n:06}-{member}");
         let of_family = |random: &mut Rng, share| !residence && member > 0 && chance(random, share);
@@ -114,7 +114,7 @@ fn household(n: u32, users: u32, days: i64, random: &mut Rng, to: &mut Vec<Appli
         let unsettled = chance(random, 0.07);
         let compares = chance(random, 0.15);
         let applies = if compares {
-            (0..2 + random.i64(..4)).map(|_| random.i64(..14)).collect()
+            (0..2 + random.i64(0..4)).map(|_| random.i64(0..14)).collect()
         } else {
             vec![0]
         };
@@ -122,8 +122,8 @@ fn household(n: u32, users: u32, days: i64, random: &mut Rng, to: &mut Vec<Appli
         to.push(Applicant {
             truth: json!(false),
             joins: match together {
-                Some(day) => day + random.i64(..3),
-                None => random.i64(..days),
+                Some(day) => day + random.i64(0..3),
+                None => random.i64(0..days),
             },
             address: format!("street-{n}"),
             phone: format!("phone-{n}-{phone}"),
@@ -141,8 +141,8 @@ fn household(n: u32, users: u32, days: i64, random: &mut Rng, to: &mut Vec<Appli
             amount: 1500.0 * spread(random, 0.9),
             applies,
             visits: between(random, 0.1, 0.7),
-            stays: 30 + random.i64(..120),
-            label: (wrongly || chance(random, 0.08)).then(|| (20 + random.i64(..40), wrongly)),
+            stays: 30 + random.i64(0..120),
+            label: (wrongly || chance(random, 0.08)).then(|| (20 + random.i64(0..40), wrongly)),
             id,
         });
     }
@@ -175,13 +175,13 @@ fn invented(ring: &str, n: usize, joins: i64, random: &mut Rng) -> Applicant {
 
 /// No ring is found out early, and four in ten people of one never are.
 fn found_out(last: i64, random: &mut Rng) -> Option<(i64, bool)> {
-    chance(random, 0.6).then(|| (last + 20 + random.i64(..40), true))
+    chance(random, 0.6).then(|| (last + 20 + random.i64(0..40), true))
 }
 
 /// A day in the second half on which a ring begins that takes so long.
 fn begins(days: i64, takes: i64, random: &mut Rng) -> i64 {
     let first = days / 2;
-    first + random.i64(..(days - takes - first).max(1))
+    first + random.i64(0..(days - takes - first).max(1))
 }
 
 fn crude(ring: u32, days: i64, random: &mut Rng, to: &mut Vec<Applicant>) {
@@ -189,21 +189,21 @@ fn crude(ring: u32, days: i64, random: &mut Rng, to: &mut Vec<Applicant>) {
     let began = begins(days, 20, random);
     let returns = chance(random, 0.5);
     for n in 0..8 + random.usize(..9) {
-        let later = if returns && n > 6 { 40 + random.i64(..20) } else { 0 };
-        let mut person = invented(&ring, n, began + later + random.i64(..8), random);
+        let later = if returns && n > 6 { 40 + random.i64(0..20) } else { 0 };
+        let mut person = invented(&ring, n, began + later + random.i64(0..8), random);
         person.phone = format!("phone-{ring}-{}", random.u32(..2));
         person.device = format!("device-{ring}-{}", random.u32(..3));
         if chance(random, 0.7) {
             person.domain = format!("{ring}.example");
         }
-        person.applies = (0..3 + random.i64(..4)).map(|_| random.i64(..3)).collect();
+        person.applies = (0..3 + random.i64(0..4)).map(|_| random.i64(0..3)).collect();
         person.label = found_out(3, random);
         to.push(person);
     }
     // Somebody real lives there afterwards.
     if let Some(mut tenant) = to.iter().find(|known| known.truth == json!(false)).cloned() {
         tenant.id = format!("tenant-{ring}");
-        tenant.joins = began + 30 + random.i64(..30);
+        tenant.joins = began + 30 + random.i64(0..30);
         tenant.address = format!("flat-{ring}");
         for (own, name) in [(&mut tenant.phone, "phone"), (&mut tenant.device, "device")] {
             *own = format!("{name}-tenant-{ring}");
@@ -218,13 +218,13 @@ fn patient(ring: u32, days: i64, random: &mut Rng, to: &mut Vec<Applicant>) {
     let ring = format!("patient-{ring}");
     let began = begins(days, 60, random);
     for n in 0..6 + random.usize(..7) {
-        let mut person = invented(&ring, n, began + random.i64(..60), random);
+        let mut person = invented(&ring, n, began + random.i64(0..60), random);
         person.address = format!("flat-{ring}-{}", n / 3);
         person.device = format!("device-{ring}-{}", n / 3);
         person.name_match = 1.0 - between(random, 0.0, 0.35);
-        let rest = 15 + random.i64(..20);
+        let rest = 15 + random.i64(0..20);
         person.applies = vec![0];
-        person.applies.extend((0..3 + random.i64(..4)).map(|_| rest + random.i64(..5)));
+        person.applies.extend((0..3 + random.i64(0..4)).map(|_| rest + random.i64(0..5)));
         person.visits = 0.4;
         person.stays = rest + 6;
         person.label = found_out(rest + 5, random);
@@ -236,7 +236,7 @@ fn blended(ring: u32, days: i64, households: u32, random: &mut Rng, to: &mut Vec
     let ring = format!("blended-{ring}");
     let began = begins(days, 40, random);
     for n in 0..4 + random.usize(..5) {
-        let mut person = invented(&ring, n, began + random.i64(..40), random);
+        let mut person = invented(&ring, n, began + random.i64(0..40), random);
         person.address = format!("street-{}", random.u32(..households.max(1)));
         person.device = format!("device-{ring}-{}", n / 2);
         if chance(random, 0.3) {
@@ -245,7 +245,7 @@ fn blended(ring: u32, days: i64, households: u32, random: &mut Rng, to: &mut Vec
         person.name_match = 1.0 - between(random, 0.0, 0.25);
         person.address_match = 1.0 - between(random, 0.0, 0.3);
         person.file_age = between(random, 30.0, 1500.0);
-        person.applies = (0..2 + random.i64(..3)).map(|_| random.i64(..20)).collect();
+        person.applies = (0..2 + random.i64(0..3)).map(|_| random.i64(0..20)).collect();
         person.visits = 0.3;
         person.stays = 25;
         person.label = found_out(20, random);
@@ -256,7 +256,7 @@ fn blended(ring: u32, days: i64, households: u32, random: &mut Rng, to: &mut Vec
 impl Applicant {
     /// Gives a name and all that belongs to it, and asks for the first credit.
     fn join(&self, day: i64, random: &mut Rng, events: &mut Events) {
-        let at = START + day * DAY + 6 * HOUR + random.i64(..HOUR);
+        let at = START + day * DAY + 6 * HOUR + random.i64(0..HOUR);
         let opened = at - (self.file_age * DAY as f64) as i64;
         let opened = jiff::Timestamp::from_millisecond(opened).unwrap_or_default().to_string();
         let share = |x: f64| libm::round(x.clamp(0.0, 1.0) * 100.0) / 100.0;
@@ -285,7 +285,7 @@ impl Applicant {
     }
 
     fn asks(&self, day: i64, amount: Option<f64>, random: &mut Rng, events: &mut Events) {
-        let at = START + day * DAY + 7 * HOUR + random.i64(..15 * HOUR);
+        let at = START + day * DAY + 7 * HOUR + random.i64(0..15 * HOUR);
         let mobile = chance(random, 0.3);
         let address = match self.home {
             _ if mobile => format!("10.200.0.{}", 1 + random.u32(..MOBILE)),
@@ -301,8 +301,10 @@ impl Applicant {
             }},
         });
         let real = self.truth == json!(false);
-        let mut event = json!({"at": at, "proves": real, "truth": self.truth});
+        let mut event = json!({"at": at, "proves": real});
+        // A visit harms nobody: what counts is whether credit is given.
         if let Some(amount) = amount {
+            event["truth"] = self.truth.clone();
             let amount = libm::round(amount);
             request["action"]["name"] = json!("apply");
             request["context"]["amount"] = json!(amount);

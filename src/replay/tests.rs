@@ -1,25 +1,22 @@
-use std::path::Path;
-
 use super::*;
 
+mod labels;
+mod measures;
+
 /// The policies that docs/detection.md measures.
-const POLICIES: &str = include_str!("../../examples/takeovers/policies.yaml");
+const TAKEOVERS: &str = include_str!("../../examples/takeovers/policies.yaml");
+const IDENTITIES: &str = include_str!("../../examples/identities/policies.yaml");
+const EXFILTRATION: &str = include_str!("../../examples/exfiltration/policies.yaml");
 
-fn run(seed: u64) -> (Vec<String>, Measured) {
+fn run(scenario: &Scenario, policies: &str, policy: &str) -> (Vec<String>, Measured) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.yaml"), POLICIES).unwrap();
-    let mut events = Vec::new();
-    let scenario =
-        Scenario { traffic: Traffic::Takeovers, users: 40, days: 40, attacks: 12, seed: 7 };
-    generate(&scenario, &mut events).unwrap();
-    replay(folder.path(), &String::from_utf8(events).unwrap(), seed)
-}
-
-fn replay(folder: &Path, events: &str, seed: u64) -> (Vec<String>, Measured) {
-    let mut world = World::new(folder, "session", seed).unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), policies).unwrap();
+    let mut world = World::new(folder.path(), policy, 1).unwrap();
     world.set_places(places()).unwrap();
+    let mut events = Vec::new();
+    generate(scenario, &mut events).unwrap();
     let (mut lines, mut verdicts) = (Vec::new(), Verdicts::default());
-    for line in events.lines() {
+    for line in String::from_utf8(events).unwrap().lines() {
         let event = Event::parse(line).unwrap();
         if let Some(decided) = world.step(&event).unwrap() {
             lines.push(serde_json::to_string(&decided).unwrap());
@@ -31,10 +28,23 @@ fn replay(folder: &Path, events: &str, seed: u64) -> (Vec<String>, Measured) {
     (lines, verdicts.measure().unwrap())
 }
 
+/// A world of one policy file.
+fn world(policies: &str, policy: &str) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), policies).unwrap();
+    World::new(folder.path(), policy, 1).unwrap()
+}
+
+fn step(world: &mut World, line: &serde_json::Value) -> Option<Decided> {
+    world.step(&Event::parse(&line.to_string()).unwrap()).unwrap()
+}
+
 #[test]
-fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
-    let (lines, measured) = run(1);
-    let (again, _) = run(1);
+fn a_replay_is_the_same_to_the_bit_and_tells_takeovers_from_people() {
+    let traffic = Traffic::Takeovers;
+    let scenario = Scenario { traffic, users: 40, days: 40, attacks: 12, seed: 7 };
+    let (lines, measured) = run(&scenario, TAKEOVERS, "session");
+    let (again, _) = run(&scenario, TAKEOVERS, "session");
     assert_eq!(lines, again);
     assert!(lines.len() > 2000, "{} decisions", lines.len());
     assert!(measured.roc_auc > 0.95, "{}", measured.roc_auc);
@@ -47,90 +57,100 @@ fn a_replay_is_the_same_to_the_bit_and_tells_attacks_from_people() {
 }
 
 #[test]
-fn a_made_up_file_is_the_same_for_a_seed_and_in_the_order_of_time() {
-    let make = |seed| {
-        let mut events = Vec::new();
-        let scenario =
-            Scenario { traffic: Traffic::Takeovers, users: 5, days: 9, attacks: 2, seed };
-        let count = generate(&scenario, &mut events).unwrap();
-        let text = String::from_utf8(events).unwrap();
-        assert_eq!(text.lines().count() as u64, count);
-        text
-    };
-    assert_eq!(make(3), make(3));
-    assert_ne!(make(3), make(4));
-    let times: Vec<_> = make(3).lines().map(|line| Event::parse(line).unwrap().at).collect();
-    assert!(times.is_sorted());
+fn a_replay_is_the_same_to_the_bit_and_tells_made_up_people_from_real_ones() {
+    let traffic = Traffic::Identities;
+    let scenario = Scenario { traffic, users: 300, days: 120, attacks: 3, seed: 7 };
+    let (lines, measured) = run(&scenario, IDENTITIES, "identities");
+    let (again, _) = run(&scenario, IDENTITIES, "identities");
+    assert_eq!(lines, again);
+    assert!(lines.len() > 3000, "{} decisions", lines.len());
+    assert_eq!((measured.episodes, measured.kinds["crude"].stopped), (9, 3));
+    assert!(measured.roc_auc > 0.8, "{}", measured.roc_auc);
+    assert!(measured.stopped_others < 0.05, "{}", measured.stopped_others);
 }
 
-/// Each pair of an attack and another request, counted one by one.
 #[test]
-fn areas_are_those_of_the_definitions() {
-    let scored = [
-        (0.9, true),
-        (0.8, false),
-        (0.8, true),
-        (0.7, true),
-        (0.5, false),
-        (0.5, false),
-        (0.4, true),
-        (0.1, false),
-    ];
-    let mut verdicts = Verdicts::default();
-    for (risk, attack) in scored {
-        let decided = Decided {
-            at: 0,
-            subject: String::new(),
-            policy: String::new(),
-            decision: "allow",
-            score: risk,
-            level: String::new(),
-            confidence: 1.0,
-            reasons: Vec::new(),
-            risk,
+fn a_replay_is_the_same_to_the_bit_and_tells_insiders_from_work() {
+    let traffic = Traffic::Exfiltration;
+    let scenario = Scenario { traffic, users: 36, days: 100, attacks: 3, seed: 8 };
+    let (lines, measured) = run(&scenario, EXFILTRATION, "exfiltration");
+    let (again, _) = run(&scenario, EXFILTRATION, "exfiltration");
+    assert_eq!(lines, again);
+    assert!(lines.len() > 3000, "{} decisions", lines.len());
+    let sudden = &measured.kinds["sudden"];
+    assert!(sudden.stopped == sudden.episodes && sudden.stopped > 0, "{measured:?}");
+    assert!(sudden.roc_auc > 0.9, "{}", sudden.roc_auc);
+    assert!(measured.stopped_others < 0.05, "{}", measured.stopped_others);
+}
+
+#[test]
+fn a_made_up_file_is_the_same_for_a_seed_and_in_the_order_of_time() {
+    for traffic in [Traffic::Takeovers, Traffic::Identities, Traffic::Exfiltration] {
+        let make = |seed| {
+            let mut events = Vec::new();
+            let scenario = Scenario { traffic, users: 12, days: 90, attacks: 2, seed };
+            let count = generate(&scenario, &mut events).unwrap();
+            let text = String::from_utf8(events).unwrap();
+            assert_eq!(text.lines().count() as u64, count);
+            text
         };
-        verdicts.add(&decided, &Truth::Attack(attack));
+        assert_eq!(make(3), make(3));
+        assert_ne!(make(3), make(4));
+        let times: Vec<_> = make(3).lines().map(|line| Event::parse(line).unwrap().at).collect();
+        assert!(times.is_sorted());
     }
-    let measured = verdicts.measure().unwrap();
-    let mut wins = 0.0;
-    for (attack, _) in scored.iter().filter(|(_, attack)| *attack) {
-        for (other, _) in scored.iter().filter(|(_, attack)| !*attack) {
-            wins += if attack > other {
-                1.0
-            } else if attack == other {
-                0.5
-            } else {
-                0.0
-            };
+}
+
+/// However few people and days there are.
+#[test]
+fn the_smallest_file_can_be_made() {
+    for traffic in [Traffic::Takeovers, Traffic::Identities, Traffic::Exfiltration] {
+        for (users, days, attacks) in [(1, 1, 0), (1, 1, 1), (1, 40, 3), (3, 2, 2)] {
+            let scenario = Scenario { traffic, users, days, attacks, seed: 1 };
+            generate(&scenario, &mut Vec::new()).unwrap();
         }
     }
-    assert!((measured.roc_auc - wins / 16.0).abs() < 1e-12);
-    let average = (1.0 + 2.0 / 3.0 + 3.0 / 4.0 + 4.0 / 7.0) / 4.0;
-    assert!((measured.average_precision - average).abs() < 1e-12, "{measured:?}");
-    let half = measured.detections[0];
-    assert_eq!((half.detected, half.risk, half.reauthenticated), (0.5, 0.8, 0.25));
 }
 
 #[test]
 fn a_line_that_is_no_event_is_told_and_changes_nothing() {
     for (line, why) in [
         ("{", "EOF"),
-        (r#"{"at": 1}"#, "one of `request`, `report` and `expected`"),
+        (r#"{"at": 1}"#, "one of `request`, `report`, `label` and `expected`"),
         (r#"{"at": "yesterday", "request": {}}"#, "RFC 3339"),
         (r#"{"at": 1, "requests": {}}"#, "unknown field"),
+        (r#"{"at": 1, "request": {}, "then": [{}]}"#, "missing field `entity`"),
+        (
+            r#"{"at": 1, "label": {"entity": {"type": "user", "id": "u"}, "label": "bad"}}"#,
+            "expected `fraud` or `legitimate`",
+        ),
+        (
+            r#"{"at": 1, "truth": true, "label": {"entity": {"type": "user", "id": "u"}, "label": "fraud"}}"#,
+            "`truth` belongs to a `request`",
+        ),
     ] {
         let told = Event::parse(line).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");
     }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("policy.yaml"), POLICIES).unwrap();
-    let mut world = World::new(folder.path(), "session", 1).unwrap();
-    let step = |world: &mut World, line: &str| world.step(&Event::parse(line).unwrap());
-    let told = step(&mut world, r#"{"at": 1, "request": {"subject": {}}}"#).unwrap_err();
-    assert!(told.contains("subject.type"), "{told}");
-    let report =
-        r#"{"at": 1, "report": {"entity": {"type": "user", "id": "u"}, "signals": {"x": 1}}}"#;
-    assert!(step(&mut world, report).unwrap_err().contains('x'));
+    let mut world = world(TAKEOVERS, "session");
+    for (line, why) in [
+        (r#"{"at": 1, "request": {"subject": {}}}"#, "subject.type"),
+        (
+            r#"{"at": 1, "report": {"entity": {"type": "user", "id": "u"}, "signals": {"x": 1}}}"#,
+            "x",
+        ),
+        (
+            r#"{"at": 1, "label": {"entity": {"type": "usr", "id": "u"}, "label": "fraud"}}"#,
+            "did you mean `user`?",
+        ),
+        (
+            r#"{"at": 1, "label": {"entity": {"type": "user", "id": "u"}, "label": "fraud", "at": "2026-01-01T00:00:00Z"}}"#,
+            "ahead of now",
+        ),
+    ] {
+        let told = world.step(&Event::parse(line).unwrap()).unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
 }
 
 const ANNOUNCED: &str = r#"

@@ -1,5 +1,5 @@
-//! What happened before a test asks: reports and requests that are learned, as a
-//! server would learn them.
+//! What happened before a test asks: reports, requests and labels that are learned, as
+//! a server would learn them.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::given::{Given, GivenSignal, question, read_signals};
 use super::run::report_signals;
+use crate::api::label::JsonLabel;
 use crate::api::question::Question;
 use crate::api::taught::Taught;
 use crate::engine::Snapshot;
@@ -19,6 +20,8 @@ use crate::signals::{Cache, Kinds, Observations, Sources, look_up};
 
 /// An entry happens so often at most.
 const MOST_TIMES: u64 = 10_000;
+/// Links are computed in so many rounds at most.
+const MOST_ROUNDS: usize = 1000;
 
 /// Something that happened, once or again and again.
 #[derive(Debug)]
@@ -29,11 +32,12 @@ pub(super) struct Past {
     signals: Vec<(String, Vec<GivenSignal>)>,
     /// A request that was let through.
     request: Option<Question>,
+    label: Option<JsonLabel>,
     /// Whom the reports are about.
     about: Question,
 }
 
-/// Reads `history`: a list of `{at, every, times, signals, request}`.
+/// Reads `history`: a list of `{at, every, times, signals, request, label}`.
 pub(super) fn read(
     node: Node<'_>,
     now: Timestamp,
@@ -42,7 +46,7 @@ pub(super) fn read(
 ) -> Vec<Past> {
     let mut history = Vec::new();
     for item in node.items(diagnostics).unwrap_or_default() {
-        let allowed = ["at", "every", "times", "signals", "request"];
+        let allowed = ["at", "every", "times", "signals", "request", "label"];
         let Some(fields) = item.mapping(diagnostics, &allowed) else { continue };
         let from = fields.required("at", diagnostics).and_then(|node| node.timestamp(diagnostics));
         let every = fields.get("every").and_then(|node| node.duration(diagnostics));
@@ -73,7 +77,11 @@ pub(super) fn read(
         let Some(about) = asked(body.unwrap_or_else(|| serde_json::json!({})), diagnostics) else {
             continue;
         };
-        history.push(Past { from, every_millis, times, signals, request, about });
+        let label = fields.get("label").and_then(|node| {
+            let label = serde_json::from_value(node.to_json());
+            label.map_err(|why| diagnostics.error(node, why.to_string())).ok()
+        });
+        history.push(Past { from, every_millis, times, signals, request, label, about });
     }
     history
 }
@@ -106,6 +114,9 @@ pub(super) fn happen(
     for (at, past) in moments {
         let at = Timestamp::from_millis(at);
         learner.advance(at);
+        if let Some(label) = &past.label {
+            learner.label(&label.label(vocabulary, &snapshot.catalog, at)?);
+        }
         let arena = Bump::new();
         let about = past.about.request(snapshot, vocabulary, at, &arena);
         let about = about.map_err(|why| why.to_string())?;
@@ -131,6 +142,11 @@ pub(super) fn happen(
             learner.observe(&observation);
         }
     }
-    learner.advance(now);
+    for _ in 0..MOST_ROUNDS {
+        learner.advance(now);
+        if learner.is_settled() {
+            break;
+        }
+    }
     Ok(())
 }

@@ -24,6 +24,8 @@ test: toolchain envoy python ## Runs all tests, and those of the policies
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies
 	$(CARGO) run --locked --quiet -- test examples/takeovers
+	$(CARGO) run --locked --quiet -- test examples/identities
+	$(CARGO) run --locked --quiet -- test examples/exfiltration
 	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: lint

@@ -70,6 +70,10 @@ pub struct Kind {
     pub episodes: usize,
     pub stopped: usize,
     pub delay: Option<Delay>,
+    #[serde(skip)]
+    pub precision_recall: Vec<Point>,
+    #[serde(skip)]
+    pub roc: Vec<Point>,
 }
 
 /// What came out.
@@ -150,6 +154,8 @@ impl Verdicts {
                 episodes: episodes().count(),
                 stopped: episodes().filter(|episode| episode.stopped.is_some()).count(),
                 delay: delay(episodes()),
+                precision_recall: curves.precision_recall,
+                roc: curves.roc,
             };
             Some((name.clone(), kind))
         });

@@ -70,6 +70,8 @@ pub(super) struct Graph {
     value_order: BTreeSet<(Order, Key)>,
     /// Entities whose links are no longer what they were.
     pub(super) touched: BTreeSet<Key>,
+    /// Those that were seen again with what they had.
+    pub(super) seen: BTreeSet<Key>,
     pub(super) edges: usize,
     pub(super) evicted: u64,
     /// What is no longer as it is kept; nothing where nothing is.
@@ -134,8 +136,9 @@ impl Graph {
             self.edges += 1;
             self.keep_within(entity, value, new.of);
             self.touch_members(value);
+            self.touched.insert(entity);
         }
-        self.touched.insert(entity);
+        self.seen.insert(entity);
         self.reorder_value(value);
         self.reorder_entity(entity);
     }
@@ -177,8 +180,12 @@ impl Graph {
         }
     }
 
+    /// Notes that who has a value shares it with others than before. Of a hub, that changes
+    /// nothing for them where the number is told of the value itself.
     pub(super) fn touch_members(&mut self, value: Key) {
-        if let Some(shared) = self.values.get(&value) {
+        if let Some(shared) = self.values.get(&value)
+            && (!matches!(shared.value, LinkValue::Own(..)) || shared.members.len() <= shared.hub + 1)
+        {
             self.touched.extend(shared.members.iter().map(|(member, _)| *member));
         }
     }
@@ -206,6 +213,7 @@ impl Graph {
             }
         }
         self.touched.remove(&entity);
+        self.seen.remove(&entity);
     }
 
     /// The values and the entities that have to go for so many to be left.

@@ -263,6 +263,7 @@ impl Links {
             self.unsettled.add(entity);
             self.told.insert(entity);
         }
+        self.told.append(&mut self.graph.seen);
         let flags = &self.flags;
         let work = self.bounds.work;
         self.unsettled.distances(&mut self.graph, |key| flags.is_bad(key), work, &mut self.told);

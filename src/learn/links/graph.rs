@@ -184,7 +184,8 @@ impl Graph {
     /// nothing for them where the number is told of the value itself.
     pub(super) fn touch_members(&mut self, value: Key) {
         if let Some(shared) = self.values.get(&value)
-            && (!matches!(shared.value, LinkValue::Own(..)) || shared.members.len() <= shared.hub + 1)
+            && (!matches!(shared.value, LinkValue::Own(..))
+                || shared.members.len() <= shared.hub + 1)
         {
             self.touched.extend(shared.members.iter().map(|(member, _)| *member));
         }

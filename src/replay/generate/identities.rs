@@ -73,7 +73,7 @@ impl World {
             patient(n, days, random, &mut coming);
             blended(n, days, households, random, &mut coming);
         }
-        coming.sort_by(|a, b| b.joins.cmp(&a.joins));
+        coming.sort_by_key(|applicant| std::cmp::Reverse(applicant.joins));
         World { coming, here: Vec::new(), days }
     }
 
@@ -292,26 +292,35 @@ impl Applicant {
             Some(home) => format!("10.{}.{}.{}", home >> 16, home >> 8 & 255, home & 255),
             None => format!("10.201.{}.{}", random.u32(..PROXIES) / 250, 1 + random.u32(..250)),
         };
-        let mut request = json!({
-            "subject": {"type": "user", "id": self.id},
-            "action": {"name": "visit"},
-            "resource": {"type": "account", "id": self.id},
-            "context": {"entities": {
-                "device": self.device, "address": address, "domain": self.domain,
-            }},
-        });
+        let user = json!({"type": "user", "id": self.id});
+        let entities = json!({"device": self.device, "address": address, "domain": self.domain});
+        let account = json!({"type": "account", "id": self.id});
         let real = self.truth == json!(false);
-        let mut event = json!({"at": at, "proves": real});
-        // A visit harms nobody: what counts is whether credit is given.
-        if let Some(amount) = amount {
-            event["truth"] = self.truth.clone();
-            let amount = libm::round(amount);
-            request["action"]["name"] = json!("apply");
-            request["context"]["amount"] = json!(amount);
-            let entity = json!({"type": "user", "id": self.id});
-            event["then"] = json!([{"entity": entity, "signals": {"credit_application": amount}}]);
-        }
-        event["request"] = request;
+        let event = match amount.map(libm::round) {
+            // A visit harms nobody: what counts is whether credit is given.
+            None => json!({
+                "at": at,
+                "request": {
+                    "subject": user,
+                    "action": {"name": "visit"},
+                    "resource": account,
+                    "context": {"entities": entities},
+                },
+                "proves": real,
+            }),
+            Some(amount) => json!({
+                "at": at,
+                "request": {
+                    "subject": user,
+                    "action": {"name": "apply"},
+                    "resource": account,
+                    "context": {"amount": amount, "entities": entities},
+                },
+                "proves": real,
+                "truth": self.truth,
+                "then": [{"entity": user, "signals": {"credit_application": amount}}],
+            }),
+        };
         events.push(at, event);
     }
 }

@@ -56,6 +56,11 @@ bench-instructions: toolchain ## Instructions of one evaluation, counted by valg
 	valgrind --tool=callgrind --callgrind-out-file=target/callgrind.out \
 	    --toggle-collect='*measured_evaluate*' "$$bench" --count
 
+.PHONY: envoy-demo
+envoy-demo: toolchain envoy ## The real Envoy, an application, traffic: edit the policy and watch (DEMO=--once ends by itself)
+	$(CARGO) build --locked --release
+	python3 examples/envoy-demo/demo.py $(DEMO)
+
 .PHONY: fuzz
 fuzz: toolchain target/tools/bin/cargo-fuzz ## Fuzzes every target for FUZZ_SECONDS
 	@scripts/need c++=g++

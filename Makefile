@@ -19,13 +19,14 @@ help: ## Lists what there is
 
 .PHONY: test
 test: toolchain envoy python ## Runs all tests, and those of the policies
-	@scripts/need /usr/sbin/nginx=nginx-light
+	@scripts/need /usr/sbin/nginx=nginx-light curl=curl
 	$(CARGO) test --locked --all-features
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies
 	$(CARGO) run --locked --quiet -- test examples/takeovers
 	$(CARGO) run --locked --quiet -- test examples/identities
 	$(CARGO) run --locked --quiet -- test examples/exfiltration
+	$(CARGO) run --locked --quiet -- test examples/envoy-demo/policies
 	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: lint

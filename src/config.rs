@@ -19,8 +19,8 @@ pub use tokens::{CallerJwtConfig, CallerRule, ClaimValue, JwtAlgorithm, JwtConfi
 /// `PLIMSOLL_LISTEN__GRPC=127.0.0.1:9191`.
 const ENV_PREFIX: &str = "PLIMSOLL_";
 
-/// `PLIMSOLL_TOKEN` is what commands show a server, and no key of it.
-const CLIENT_TOKEN: &str = "token";
+/// `PLIMSOLL_TOKEN` is what commands show a server, `PLIMSOLL_SERVER` where it is: no keys of its own.
+const OF_COMMANDS: &[&str] = &["token", "server"];
 
 /// Everything that can be configured. An unknown key is an error that names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -400,7 +400,7 @@ impl Config {
             figment = figment.merge(Yaml::string(&text));
         }
         let config: Config = figment
-            .merge(Env::prefixed(ENV_PREFIX).ignore(&[CLIENT_TOKEN]).split("__").lowercase(true))
+            .merge(Env::prefixed(ENV_PREFIX).ignore(OF_COMMANDS).split("__").lowercase(true))
             .extract()
             .map_err(|why| ConfigError::Wrong(Box::new(why)))?;
         config.check()?;

@@ -18,7 +18,7 @@ pub(super) const DEFAULT_SERVER: &str = "127.0.0.1:9191";
 #[derive(Debug, clap::Args)]
 pub(super) struct Server {
     /// Where the server answers gRPC: an address with a port, https://..., or unix:/path
-    #[arg(long, value_name = "ADDRESS", default_value = DEFAULT_SERVER)]
+    #[arg(long, value_name = "ADDRESS", env = "PLIMSOLL_SERVER", default_value = DEFAULT_SERVER)]
     server: String,
     #[command(flatten)]
     proof: Proof,

@@ -49,6 +49,12 @@ bench: toolchain ## Server CPU a check, against a handler that does nothing
 	    --server plimsoll 'target/dist/plimsoll serve --config benches/plimsoll.yaml' 127.0.0.1:9191 \
 	    --after '{bench:load} 127.0.0.1:9191 1000000'
 
+.PHONY: bench-peers
+bench-peers: toolchain ## The same weighted rule decided by Cerbos, which this downloads into target/tools
+	@scripts/need h2load=nghttp2-client curl=curl python3=python3
+	$(CARGO) build --locked --profile dist --bin plimsoll
+	python3 benches/peers.py
+
 .PHONY: bench-instructions
 bench-instructions: toolchain ## Instructions of one evaluation, counted by valgrind
 	@scripts/need valgrind=valgrind

@@ -66,10 +66,10 @@ def resident_mb(pid):
 
 
 class Server:
-    def __init__(self, name, command, address, profile):
-        self.name, self.address = name, address
+    def __init__(self, name, command, address, profile, path=CHECK, request=None, **settings):
+        self.name, self.address, self.path, self.request = name, address, path, request
         command = re.sub(r"\{bench:(\w+)\}", lambda found: bench(found[1], profile), command)
-        self.process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.DEVNULL, **settings)
         self.cpu, self.rate = [], []
 
     def wait(self, seconds):
@@ -86,11 +86,11 @@ class Server:
                     sys.exit(f"{self.name} doesn't listen on {self.address}")
                 time.sleep(0.05)
 
-    def load(self, requests, args):
+    def load(self, requests, args, more=()):
         before = cpu_seconds(self.process.pid)
-        command = ["h2load", "-n", str(requests), "-c", str(args.clients), "-m", str(args.streams)]
-        command += ["-t", str(args.threads), "-d", args.request]
-        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{self.address}{CHECK}"]
+        command = ["h2load", "-n", str(requests), "-c", str(args.clients), "-m", str(args.streams), *more]
+        command += ["-t", str(args.threads), "-d", self.request or args.request]
+        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{self.address}{self.path}"]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         cpu = cpu_seconds(self.process.pid) - before
         done = int(re.search(r"(\d+) succeeded", output)[1])
@@ -131,18 +131,23 @@ def main():
                 # h2load counts HTTP statuses only: see first that the answer is one.
                 subprocess.run([floor, "probe", server.address, args.request], check=True)
                 server.load(args.requests // 4, args)
-            for turn in range(args.rounds):
-                for at in range(len(servers)):
-                    server = servers[(turn + at) % len(servers)]
-                    cpu, rate = server.load(args.requests, args)
-                    server.cpu.append(cpu)
-                    server.rate.append(rate)
+            rounds(servers, args)
             report(servers, args)
         finally:
             for server in servers:
                 server.process.terminate()
             for server in servers:
                 server.process.wait()
+
+
+def rounds(servers, args):
+    """Each server in turn, the first one another in each round."""
+    for turn in range(args.rounds):
+        for at in range(len(servers)):
+            server = servers[(turn + at) % len(servers)]
+            cpu, rate = server.load(args.requests, args)
+            server.cpu.append(cpu)
+            server.rate.append(rate)
 
 
 def report(servers, args):
@@ -163,11 +168,11 @@ def report(servers, args):
         print(json.dumps(rows, indent=2))
         return
     print(f"{args.rounds} rounds of {args.requests} checks, {args.clients} connections x {args.streams} streams")
-    print(f"{'server':<24}{'CPU us/check':>14}{'(min - max)':>18}{'ratio':>8}{'checks/s':>10}{'RSS MB':>8}")
+    print(f"{'server':<30}{'CPU us/check':>14}{'(min - max)':>18}{'ratio':>8}{'checks/s':>10}{'RSS MB':>8}")
     for row in rows:
         spread = f"{row['cpu_us_min']:.2f} - {row['cpu_us_max']:.2f}"
         print(
-            f"{row['server']:<24}{row['cpu_us']:>14.2f}{spread:>18}{row['ratio']:>8.2f}"
+            f"{row['server']:<30}{row['cpu_us']:>14.2f}{spread:>18}{row['ratio']:>8.2f}"
             f"{row['checks_per_second']:>10}{row['resident_mb']:>8.1f}"
         )
 

@@ -94,7 +94,8 @@ class Child:
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", start_new_session=True,
         )
-        threading.Thread(target=self.read, args=[on_line], daemon=True).start()
+        self.reader = threading.Thread(target=self.read, args=[on_line], daemon=True)
+        self.reader.start()
 
     def read(self, on_line):
         with self.log.open("w") as log:
@@ -131,6 +132,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        # What it said last is read too.
+        self.reader.join()
 
 
 class Shop:
@@ -282,7 +285,7 @@ def play_once(shop):
     say(paint(f"-- `buy: 40` is now `buy: 20`; it decides after {time.monotonic() - began:.1f} s", "bold"))
     after = dict(shop.round(guesses=9))
     flipped = {request: (status, after[request]) for request, status in before.items() if status != after[request]}
-    # Its log is written a little after its answers.
+    # Envoy writes its log a little after its answers.
     count = len(before) + len(after)
     shop.envoy.stop()
     seen = sum(line.startswith("{") for line in shop.envoy.lines)
@@ -298,7 +301,7 @@ def main():
     parser.add_argument("--port", type=int, default=0, help="of Envoy; left out, one that is free")
     parser.add_argument("--pace", type=float, default=0.5, metavar="SECONDS", help="between two requests")
     parser.add_argument("--plimsoll", default=ROOT / "target/release/plimsoll", help="the program (%(default)s)")
-    parser.add_argument("--envoy", default=os.environ.get("ENVOY", ROOT / ".venv/bin/envoy"), help="the program (%(default)s)")
+    parser.add_argument("--envoy", default=os.environ.get("ENVOY") or ROOT / ".venv/bin/envoy", help="the program (%(default)s)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -108,7 +108,7 @@ impl Histogram {
 
     /// The sum and the count of each bucket, the last one unbounded.
     pub fn read(&self) -> (f64, Vec<(f64, u64)>) {
-        let bounds = self.bounds.iter().copied().chain([f64::MAX]);
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         let count = |at: usize| {
             let counts = self.stripes.iter().filter_map(|s| s.counts.get(at));
             counts.map(|count| count.load(Relaxed)).sum()

@@ -25,7 +25,7 @@ pub(super) enum Value {
     Number(f64),
     Histogram {
         sum: f64,
-        /// Upper bound and count of each; the last bound is `f64::MAX`.
+        /// Upper bound and count of each; the last bound is infinity, which the encoder writes as `+Inf`.
         buckets: Vec<(f64, u64)>,
     },
     /// All that there is to say is in the labels.

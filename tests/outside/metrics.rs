@@ -49,6 +49,8 @@ fn decisions_are_counted_as_they_were_made() {
         (r#"plimsoll_signal_age_seconds_count{policy="session"}"#, 2.0),
         (r#"plimsoll_signal_age_seconds_bucket{le="60.0",policy="session"}"#, 0.0),
         (r#"plimsoll_signal_age_seconds_bucket{le="600.0",policy="session"}"#, 2.0),
+        // Without this one Prometheus knows no quantile.
+        (r#"plimsoll_signal_age_seconds_bucket{le="+Inf",policy="session"}"#, 2.0),
         (r#"plimsoll_signals_total{outcome="accepted"}"#, 2.0),
         (r#"plimsoll_policy_reloads_total{outcome="applied"}"#, 1.0),
         (r#"plimsoll_policy_reloads_total{outcome="refused"}"#, 0.0),

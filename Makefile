@@ -33,7 +33,7 @@ test: toolchain envoy python helm ## Runs all tests, and those of the policies
 	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: test-helm
-test-helm: toolchain helm ## Of these, the chart, its dashboard and its alerts
+test-helm: toolchain envoy helm ## Of these, the chart, its dashboard and its alerts
 	@scripts/need openssl=openssl prlimit=util-linux
 	$(CARGO) build --locked --all-features
 	PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m pytest -q -p no:cacheprovider tests/helm

@@ -1,0 +1,66 @@
+"""The snippets name what the chart makes, and go with what docs/ has."""
+
+import re
+import subprocess
+
+import pytest
+import yaml
+from helm_python import Chart
+
+from chart import CHART, ROOT, enough, parsed
+
+SNIPPETS = ROOT / "helm/snippets"
+
+
+def installed():
+    """As the snippets suppose it."""
+    with Chart.load(CHART) as chart:
+        return parsed(chart.render(enough(), name="plimsoll", namespace="trust"))
+
+
+@pytest.mark.parametrize("file", sorted(SNIPPETS.iterdir()), ids=lambda file: file.name)
+def test_they_name_the_service_and_its_ports(file):
+    services = {o["metadata"]["name"]: {p["port"]: p["name"] for p in o["spec"]["ports"]} for o in installed() if o["kind"] == "Service"}
+    text = file.read_text()
+    # `port: 8080` is an application's.
+    ports = {int(port) for port in re.findall(r"\b(919\d)\b", text)}
+    assert ports and ports <= set(services["plimsoll"]), file
+    assert {"plimsoll"} == {name for name in re.findall(r"([a-z-]+)\.trust\.svc", text)}
+    for name in re.findall(r"sectionName: (\w+)", text):
+        assert name in services["plimsoll"].values()
+
+
+@pytest.mark.parametrize("file", sorted(SNIPPETS.glob("*.yaml")), ids=lambda file: file.name)
+def test_they_are_yaml(file):
+    assert all(isinstance(each, dict) for each in yaml.safe_load_all(file.read_text()))
+
+
+def test_envoy_takes_its_snippet(tmp_path):
+    """The real Envoy, with docs/envoy.yaml changed as the snippet says."""
+    filter_part, cluster = yaml.safe_load_all((SNIPPETS / "envoy.yaml").read_text())
+    whole = yaml.safe_load((ROOT / "docs/envoy.yaml").read_text())
+    (listener,) = whole["static_resources"]["listeners"]
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    (ext_authz,) = [f for f in manager["http_filters"] if f["name"] == "envoy.filters.http.ext_authz"]
+    ext_authz["typed_config"].update(filter_part)
+    clusters = whole["static_resources"]["clusters"]
+    clusters[:] = [c for c in clusters if c["name"] != "plimsoll"] + [cluster]
+    authority = tmp_path / "ca.crt"
+    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout {tmp_path}/ca.key -out {authority}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    text = yaml.safe_dump(whole).replace("/etc/envoy/plimsoll-ca.crt", str(authority))
+    file = tmp_path / "envoy.yaml"
+    file.write_text(text)
+    ran = subprocess.run([ROOT / ".venv/bin/envoy", "--mode", "validate", "-c", file], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_nginx_asks_as_docs_say():
+    """The location is that of docs/nginx.conf but for the token and the address."""
+    def location(text):
+        body = re.search(r"location /plimsoll/ \{(.*?)\n *\}", text, re.S)[1]
+        return {line.strip() for line in body.splitlines() if line.strip() and not line.strip().startswith("#")}
+
+    ours, theirs = (location((file).read_text()) for file in (SNIPPETS / "nginx.conf", ROOT / "docs/nginx.conf"))
+    assert ours - theirs == {'proxy_set_header X-Plimsoll-Token "THE-TOKEN";', "proxy_pass http://plimsoll.trust.svc.cluster.local:9192/forward-auth/;"}
+    assert theirs - ours == {"proxy_pass http://127.0.0.1:9192/forward-auth/;"}

@@ -5,7 +5,6 @@ import base64
 import http.client
 import json
 import os
-import queue
 import shutil
 import signal
 import socket
@@ -80,7 +79,7 @@ class Pod:
         self.volumes = {}
         for mount in self.container["volumeMounts"]:
             self._mount(mount, data)
-        self.lines, self.started = [], queue.Queue()
+        self.lines = []
         self._start(env or {})
 
     # What is in the volumes.
@@ -155,13 +154,8 @@ class Pod:
             # Python ignores SIGXFSZ: who writes more than a limit is told so, as by a full disk, and not ended.
             restore_signals=False, **self.as_user,
         )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
-            self.started.put(line)
-        self.started.put(None)
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
+        self.reader.start()
 
     def log(self):
         return "".join(self.lines)
@@ -189,11 +183,16 @@ class Pod:
     def stop(self):
         """Ends it as the kubelet does; says how."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=self.spec.get("terminationGracePeriodSeconds", 30))
+        return self._end(self.spec.get("terminationGracePeriodSeconds", 30))
 
     def ended(self):
         """Waits until it ends by itself."""
-        return self.process.wait(timeout=PATIENCE)
+        return self._end(PATIENCE)
+
+    def _end(self, seconds):
+        code = self.process.wait(timeout=seconds)
+        self.reader.join(PATIENCE)
+        return code
 
     def close(self):
         if self.process.poll() is None:

@@ -150,6 +150,9 @@ def test_only_what_is_configured_may_go_out():
                                      "telemetry": {"otlp": {"endpoint": "http://collector:4317"}}}})
     assert {port["port"] for port in named["ports"]} == {53}
     assert [port["port"] for port in keys["ports"]] == [8443, 443, 4317]
+    lists = "lists:\n  a: {type: cidr, url: 'https://feeds.example:8444/x', every: 1h}\n  # b: {url: http://old.example:81}\n"
+    names, feeds = egress({"policies": {"lists.yaml": lists}})
+    assert [port["port"] for port in feeds["ports"]] == [8444]
     # A key set in a file is no reason to.
     assert egress({"config": {"jwt": {**jwks, "jwks": "/keys/jwks.json"}}}) == []
 

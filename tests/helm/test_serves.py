@@ -151,13 +151,33 @@ def keys_of(schema, path):
 ], ids=lambda value: ".".join(value) if isinstance(value, list) else "")
 def test_the_schema_has_the_keys_of_the_server(tmp_path, path, own):
     """Which the server itself names, when it is given one that it doesn't know. `own` are the chart's."""
-    config = {"nonsense": 1}
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert keys_of(schema, ["config", *path]) == expected(tmp_path, path, {"nonsense": 1}) - own
+
+
+@pytest.mark.parametrize(("path", "value", "at"), [
+    (["auth", "local"], ["nonsense"], ["auth", "local"]),
+    (["ext_authz", "headers"], ["nonsense"], ["ext_authz", "headers"]),
+    (["telemetry", "log_format"], "nonsense", ["telemetry", "log_format"]),
+    (["identity", "user"], [{"nonsense": 1}], ["identity", None]),
+], ids=lambda value: ".".join(map(str, value)) if isinstance(value, list) else "")
+def test_the_schema_has_the_words_of_the_server(tmp_path, path, value, at):
+    known = expected(tmp_path, path[:-1], {path[-1]: value})
+    part = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]
+    for key in at:
+        part = part["properties"][key] if key else part["additionalProperties"]
+    part = part.get("items", part)
+    assert set(part.get("enum", part.get("properties"))) == known
+
+
+def expected(tmp_path, path, wrong):
+    """What the server would have taken in the place of what is wrong."""
+    config = wrong
     for key in reversed(path):
         config = {key: config}
     file = tmp_path / "plimsoll.yaml"
     file.write_text(json.dumps(config))
     told = subprocess.run([BINARY, "serve", "--config", file], capture_output=True, text=True, timeout=60).stderr
     known = set(re.findall(r"`([a-z_]+)`", told.split("expected", 1)[1].split("for key")[0]))
-    assert len(known) > 0, told
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    assert keys_of(schema, ["config", *path]) == known - own
+    assert known, told
+    return known

@@ -31,7 +31,9 @@ def until(look, what):
         seen = look()
         if seen:
             return seen
-        assert time.monotonic() < deadline, f"{what if isinstance(what, str) else what()} was waited for in vain"
+        assert time.monotonic() < deadline, (
+            f"{what if isinstance(what, str) else what()} was waited for in vain"
+        )
         time.sleep(0.02)
 
 
@@ -140,19 +142,28 @@ class Pod:
         # The addresses stay, the ports are given out: tests run beside one another.
         listen = yaml.safe_load(config)["listen"]
         self.configured = {which: listen[which].rsplit(":", 1) for which in ("grpc", "http")}
-        ports = {f"PLIMSOLL_LISTEN__{which.upper()}": f"{host}:0" for which, (host, _) in self.configured.items()}
+        ports = {
+            f"PLIMSOLL_LISTEN__{which.upper()}": f"{host}:0" for which, (host, _) in self.configured.items()
+        }
         own = {each["name"]: each["value"] for each in self.container.get("env", [])}
         self.as_user = {}
         if os.geteuid() == 0:
             security = self.container["securityContext"]
-            self.as_user = {"user": security["runAsUser"], "group": security["runAsGroup"], "extra_groups": []}
+            self.as_user = {
+                "user": security["runAsUser"],
+                "group": security["runAsGroup"],
+                "extra_groups": [],
+            }
         self.process = subprocess.Popen(
             [binary, *map(self._here, self.container["args"])],
             # Nowhere to write but where the pod has a volume.
-            cwd="/", env={"TMPDIR": "/nonexistent", **own, **ports, **env},
-            stderr=subprocess.PIPE, text=True,
+            cwd="/",
+            env={"TMPDIR": "/nonexistent", **own, **ports, **env},
+            stderr=subprocess.PIPE,
+            text=True,
             # Python ignores SIGXFSZ: who writes more than a limit is told so, as by a full disk, and not ended.
-            restore_signals=False, **self.as_user,
+            restore_signals=False,
+            **self.as_user,
         )
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
         self.reader.start()
@@ -162,6 +173,7 @@ class Pod:
 
     def _address(self, which):
         """The port that was given out, once it is told."""
+
         def told():
             for line in list(self.lines):
                 fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
@@ -207,13 +219,17 @@ class Pod:
         if tls:
             unverified = ssl.create_default_context()
             unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-            connection = http.client.HTTPSConnection("127.0.0.1", self.http, timeout=PATIENCE, context=unverified)
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.http, timeout=PATIENCE, context=unverified
+            )
         else:
             connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=PATIENCE)
         headers = {"authorization": f"Bearer {token}"} if token else {}
         if body is not None:
             headers["content-type"] = "application/json"
-        connection.request(method or ("GET" if body is None else "POST"), path, body and json.dumps(body), headers)
+        connection.request(
+            method or ("GET" if body is None else "POST"), path, body and json.dumps(body), headers
+        )
         answer = connection.getresponse()
         text = answer.read().decode()
         connection.close()
@@ -236,7 +252,8 @@ class Pod:
 
     def decide(self, user="alice", tls=False, token=TOKEN):
         question = {
-            "subject": {"type": "user", "id": user}, "action": {"name": "read"},
+            "subject": {"type": "user", "id": user},
+            "action": {"name": "read"},
             "resource": {"type": "page", "id": "home"},
         }
         return self.ask("/access/v1/evaluation", question, tls=tls, token=token)
@@ -244,8 +261,10 @@ class Pod:
     def decide_many(self, user, count):
         """Asks a thousand at a time."""
         one = {
-            "subject": {"type": "user", "id": user}, "action": {"name": "read"},
-            "resource": {"type": "page", "id": "home"}, "context": {"country": "NO"},
+            "subject": {"type": "user", "id": user},
+            "action": {"name": "read"},
+            "resource": {"type": "page", "id": "home"},
+            "context": {"country": "NO"},
         }
         for _ in range(count // 1000):
             status, text = self.ask("/access/v1/evaluations", {"evaluations": [one] * 1000})

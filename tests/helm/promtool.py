@@ -29,7 +29,9 @@ class Timeline:
     in each step; a gauge is as it was scraped."""
 
     def __init__(self, step="1m"):
-        self.step, self.at, self.series = step, 0, {}
+        self.step, self.at = step, 0
+        # Of each series the parts in promtool's notation, and the last value.
+        self.series = {}
 
     def phase(self, steps, after, before=None, grows=()):
         """`steps` more: from the scrape `before`, or without any growth, as it was at `after`. The gauges that begin
@@ -38,18 +40,12 @@ class Timeline:
         seconds = {"1m": 60, "1h": 3600}[self.step]
         for key, value in after.items():
             name, labels = key
-            text = self.series.get(key)
-            if text is None:
-                text = self.series[key] = ([], 0.0)
-                if self.at:
-                    text[0].append(f"_x{self.at - 1}" if self.at > 1 else "_")
-                    # It is there from now on, as a new series of Prometheus is.
-            parts, last = text
+            # One that was not scraped before is there from now on, as a new series is.
+            parts, start = self.series.get(key, ([f"_x{self.at}"] if self.at else [], before.get(key, 0.0)))
             if counts(name):
                 pace = value - before.get(key, 0.0)
-                start = last if last else before.get(key, 0.0)
             else:
-                pace = float(seconds) if name.startswith(tuple(grows)) and grows else 0.0
+                pace = float(seconds) if name.startswith(tuple(grows)) else 0.0
                 start = value
             parts.append(f"{start + pace}+{pace}x{steps - 1}")
             self.series[key] = (parts, start + pace * steps)
@@ -73,13 +69,30 @@ def expect(group, timeline, firing):
     with tempfile.TemporaryDirectory() as folder:
         rules, tests = Path(folder) / "rules.yaml", Path(folder) / "tests.yaml"
         rules.write_text(yaml.safe_dump({"groups": [group]}))
-        asked = [{
-            "expr": 'group by (alertname) (ALERTS{alertstate="firing"})', "eval_time": f"{step}{timeline.step[-1]}",
-            "exp_samples": [{"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)],
-        } for step, alerts in firing.items()]
-        tests.write_text(yaml.safe_dump({
-            "rule_files": [str(rules)], "evaluation_interval": timeline.step,
-            "tests": [{"interval": timeline.step, "input_series": timeline.input(names), "promql_expr_test": asked}],
-        }))
+        asked = [
+            {
+                "expr": 'group by (alertname) (ALERTS{alertstate="firing"})',
+                "eval_time": f"{step}{timeline.step[-1]}",
+                "exp_samples": [
+                    {"labels": f'{{alertname="{alert}"}}', "value": 1} for alert in sorted(alerts)
+                ],
+            }
+            for step, alerts in firing.items()
+        ]
+        tests.write_text(
+            yaml.safe_dump(
+                {
+                    "rule_files": [str(rules)],
+                    "evaluation_interval": timeline.step,
+                    "tests": [
+                        {
+                            "interval": timeline.step,
+                            "input_series": timeline.input(names),
+                            "promql_expr_test": asked,
+                        }
+                    ],
+                }
+            )
+        )
         ran = subprocess.run([PROMTOOL, "test", "rules", tests], capture_output=True, text=True, timeout=120)
         assert ran.returncode == 0, ran.stdout + ran.stderr

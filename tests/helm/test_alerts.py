@@ -55,7 +55,11 @@ def test_not_ready(run):
     assert pod.probe("readinessProbe") == 503
     broken = pod.metrics()
     PROVOKED.add("PlimsollNotReady")
-    expect(group(), Timeline().phase(20, broken), {4: {"PlimsollPolicyRefused"}, 19: {"PlimsollNotReady", "PlimsollPolicyRefused"}})
+    expect(
+        group(),
+        Timeline().phase(20, broken),
+        {4: {"PlimsollPolicyRefused"}, 19: {"PlimsollNotReady", "PlimsollPolicyRefused"}},
+    )
 
 
 def test_policy_refused(run):
@@ -69,7 +73,9 @@ def test_policy_refused(run):
 def test_list_failing(run):
     def provoke(pod):
         put(pod, "feeds/malicious.netset", "this is no network\n")
-        until(lambda: value(pod.metrics(), "plimsoll_list_failing", list="malicious_addresses"), "the failure")
+        until(
+            lambda: value(pod.metrics(), "plimsoll_list_failing", list="malicious_addresses"), "the failure"
+        )
 
     provoked(run, "PlimsollListFailing", {}, provoke)
 
@@ -136,7 +142,10 @@ def test_connections_refused(run):
         until(lambda: sum(each.recv(1) == b"" for each in silent[-1:]) == 1, "the end of one too many")
         for each in silent:
             each.close()
-        counted = lambda: "plimsoll_refused_connections_total" in (page := scrape(pod)) and value(page, "plimsoll_refused_connections_total", cause="too_many")
+        counted = lambda: (
+            "plimsoll_refused_connections_total" in (page := scrape(pod))
+            and value(page, "plimsoll_refused_connections_total", cause="too_many")
+        )
         until(counted, "the count")
 
     provoked(run, "PlimsollConnectionsRefused", {"config": {"server": {"max_connections": 16}}}, provoke)
@@ -170,7 +179,9 @@ def test_slow(run):
 
 
 def test_denials_jumped(run):
-    pod = run(sidecar_app({"plimsoll": {"config": {"auth": {"local": ["admin", "decide", "report", "review"]}}}})).ready()
+    pod = run(
+        sidecar_app({"plimsoll": {"config": {"auth": {"local": ["admin", "decide", "report", "review"]}}}})
+    ).ready()
     start = pod.metrics()
     pod.decide_many("alice", 3000)
     usual = pod.metrics()
@@ -187,7 +198,13 @@ def test_cache_full(run):
     def provoke(pod):
         for n in range(200):
             pod.report(f"user-{n}", {"alarms": 1})
-        until(lambda: value(pod.metrics(), "plimsoll_entities_evicted_total") + value(pod.metrics(), "plimsoll_signal_writes_refused_total"), "the eviction")
+        until(
+            lambda: (
+                value(pod.metrics(), "plimsoll_entities_evicted_total")
+                + value(pod.metrics(), "plimsoll_signal_writes_refused_total")
+            ),
+            "the eviction",
+        )
 
     provoked(run, "PlimsollCacheFull", {"config": {"signals": {"max_entities": 2}}}, provoke)
 
@@ -210,7 +227,13 @@ def free_port():
 
 def test_exports_failing(run):
     with free_port() as port:
-        otlp = {"config": {"telemetry": {"otlp": {"endpoint": f"http://127.0.0.1:{port}", "interval_seconds": 0.1, "traces": False}}}}
+        otlp = {
+            "config": {
+                "telemetry": {
+                    "otlp": {"endpoint": f"http://127.0.0.1:{port}", "interval_seconds": 0.1, "traces": False}
+                }
+            }
+        }
 
         pod = run(render(otlp)).ready()
         # It fails from the start: the quiet before is that of a pod that exports nothing.
@@ -238,12 +261,22 @@ def series_of(expr):
 
 
 def test_prometheus_takes_the_rules():
-    ran = subprocess.run([PROMTOOL, "check", "rules", ROOT / "helm/plimsoll/alerts/plimsoll.yaml"], capture_output=True, text=True)
+    ran = subprocess.run(
+        [PROMTOOL, "check", "rules", ROOT / "helm/plimsoll/alerts/plimsoll.yaml"],
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
 
 
 def test_metrics_and_labels_of_alerts_exist(run):
-    scraped = samples(run(render(), ).ready().metrics())
+    scraped = samples(
+        run(
+            render(),
+        )
+        .ready()
+        .metrics()
+    )
     names = {name for name, _ in scraped}
     for rule in group()["rules"]:
         used = series_of(rule["expr"])
@@ -257,11 +290,20 @@ def test_each_alert_has_its_page():
     headings = re.findall(r"^### (\w+)$", (ROOT / "docs/operations.md").read_text(), re.M)
     assert headings == [rule["alert"] for rule in group()["rules"]]
     for rule in group({"metrics": {"prometheusRule": {"runbookBase": "https://example.com/"}}})["rules"]:
-        assert rule["annotations"]["runbook_url"] == f"https://example.com/docs/operations.md#{rule['alert'].lower()}"
+        assert (
+            rule["annotations"]["runbook_url"]
+            == f"https://example.com/docs/operations.md#{rule['alert'].lower()}"
+        )
 
 
 def test_alerts_can_be_left_out_and_changed():
-    changed = {"disabled": ["PlimsollSlow"], "overrides": {"PlimsollGone": {"for": "1m", "labels": {"team": "edge"}}}}
+    changed = {
+        "disabled": ["PlimsollSlow"],
+        "overrides": {"PlimsollGone": {"for": "1m", "labels": {"team": "edge"}}},
+    }
     rules = {rule["alert"]: rule for rule in group({"metrics": {"prometheusRule": changed}})["rules"]}
     assert "PlimsollSlow" not in rules and len(rules) == len(group()["rules"]) - 1
-    assert rules["PlimsollGone"]["for"] == "1m" and rules["PlimsollGone"]["labels"] == {"severity": "critical", "team": "edge"}
+    assert rules["PlimsollGone"]["for"] == "1m" and rules["PlimsollGone"]["labels"] == {
+        "severity": "critical",
+        "team": "edge",
+    }

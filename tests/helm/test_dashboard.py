@@ -47,14 +47,18 @@ def test_each_metric_and_label_exists(run):
     scraped = samples(pod.metrics())
     labels = {}
     for name, pairs in scraped:
-        labels.setdefault(re.sub(r"_(bucket|count|sum)$", "", name), set()).update(label for label, _ in pairs)
+        labels.setdefault(re.sub(r"_(bucket|count|sum)$", "", name), set()).update(
+            label for label, _ in pairs
+        )
     # What a scraper adds, and Grafana's own.
     added = {"namespace", "pod", "le"}
     for expr in expressions():
         used = series_of(expr)
         assert used and used <= documented() and used <= set(labels), expr
         asked = set(re.findall(r"[{,]\s*([a-z_]+)\s*(?:=~|!=|=)", expr))
-        asked |= {label.strip() for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(",")}
+        asked |= {
+            label.strip() for group in re.findall(r"\bby \(([^)]*)\)", expr) for label in group.split(",")
+        }
         assert asked - added <= set().union(*(labels[name] for name in used)), expr
 
 
@@ -63,5 +67,7 @@ def test_panels_have_their_place():
     assert len({panel["id"] for panel in panels}) == len(panels)
     places = [panel["gridPos"] for panel in panels]
     assert all(place["x"] + place["w"] <= 24 for place in places)
-    cells = [(x, y) for p in places for x in range(p["x"], p["x"] + p["w"]) for y in range(p["y"], p["y"] + p["h"])]
+    cells = [
+        (x, y) for p in places for x in range(p["x"], p["x"] + p["w"]) for y in range(p["y"], p["y"] + p["h"])
+    ]
     assert len(set(cells)) == len(cells), "panels overlap"

@@ -28,7 +28,9 @@ def test_it_builds_what_there_is():
     (features,) = re.findall(r"--features (\w+)", DOCKERFILE)
     assert profile in manifest["profile"] and features in manifest["features"]
     (version,) = re.findall(r"^FROM rust:([\d.]+)-", DOCKERFILE, re.M)
-    assert tuple(map(int, version.split("."))) >= tuple(map(int, manifest["package"]["rust-version"].split(".")))
+    assert tuple(map(int, version.split("."))) >= tuple(
+        map(int, manifest["package"]["rust-version"].split("."))
+    )
     assert f'appVersion: "{manifest["package"]["version"]}"' in (CHART / "Chart.yaml").read_text()
     # What is left out of the build isn't read by it.
     ignored = (ROOT / ".dockerignore").read_text().split()

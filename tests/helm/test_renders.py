@@ -12,33 +12,71 @@ from chart import CHART, NAME, NAMESPACE, enough, parsed, render, sidecar_app, t
 
 MODES = {
     "deployment": {},
-    "statefulset": {"mode": "statefulset", "data": {"type": "volume", "storageClassName": "fast", "annotations": {"a": "b"}}},
+    "statefulset": {
+        "mode": "statefulset",
+        "data": {"type": "volume", "storageClassName": "fast", "annotations": {"a": "b"}},
+    },
     "daemonset": {"mode": "daemonset"},
     "daemonset on the node's ports": {"mode": "daemonset", "hostPorts": True},
     "sidecar": {"mode": "sidecar"},
 }
-CERT_MANAGER = {"tls": {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "ca"}, "dnsNames": ["pdp.example.com"]}}}
+CERT_MANAGER = {
+    "tls": {
+        "enabled": True,
+        "certManager": {"enabled": True, "issuerRef": {"name": "ca"}, "dnsNames": ["pdp.example.com"]},
+    }
+}
 SIDES = {
     "as it is": {},
     "replicas": {"replicas": 3},
     "all that is optional": {
         "replicas": 2,
-        "image": {"digest": "sha256:" + "0" * 64, "pullPolicy": "Always"}, "imagePullSecrets": [{"name": "registry"}],
-        "fullnameOverride": "pdp", "commonLabels": {"team": "edge"}, "commonAnnotations": {"owner": "edge"},
-        "podLabels": {"pod": "label"}, "podAnnotations": {"pod": "annotation"},
-        "serviceAccount": {"annotations": {"a": "b"}, "name": "pdp-account"}, "service": {"annotations": {"a": "b"}, "type": "LoadBalancer"},
+        "image": {"digest": "sha256:" + "0" * 64, "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "registry"}],
+        "fullnameOverride": "pdp",
+        "commonLabels": {"team": "edge"},
+        "commonAnnotations": {"owner": "edge"},
+        "podLabels": {"pod": "label"},
+        "podAnnotations": {"pod": "annotation"},
+        "serviceAccount": {"annotations": {"a": "b"}, "name": "pdp-account"},
+        "service": {"annotations": {"a": "b"}, "type": "LoadBalancer"},
         "env": [{"name": "RUST_BACKTRACE", "value": "1"}],
-        "extraVolumes": [{"name": "geo", "emptyDir": {}}], "extraVolumeMounts": [{"name": "geo", "mountPath": "/geo"}],
-        "nodeSelector": {"kubernetes.io/os": "linux"}, "tolerations": [{"operator": "Exists"}],
-        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}, "priorityClassName": "high",
-        "networkPolicy": {"enabled": True, "grpcFrom": [], "egressTo": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
-                          "extraEgress": [{"ports": [{"port": 4222, "protocol": "TCP"}]}]},
-        "config": {"jwt": {"jwks": "https://idp.example.com/keys", "issuer": "https://idp.example.com", "audience": "shop", "algorithms": ["ES256"]},
-                   "telemetry": {"otlp": {"endpoint": "http://collector:4317"}}},
-        "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}, "labels": {"release": "prometheus"}},
-                    "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True}},
+        "extraVolumes": [{"name": "geo", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "geo", "mountPath": "/geo"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "priorityClassName": "high",
+        "networkPolicy": {
+            "enabled": True,
+            "grpcFrom": [],
+            "egressTo": [{"ipBlock": {"cidr": "192.0.2.0/24"}}],
+            "extraEgress": [{"ports": [{"port": 4222, "protocol": "TCP"}]}],
+        },
+        "config": {
+            "jwt": {
+                "jwks": "https://idp.example.com/keys",
+                "issuer": "https://idp.example.com",
+                "audience": "shop",
+                "algorithms": ["ES256"],
+            },
+            "telemetry": {"otlp": {"endpoint": "http://collector:4317"}},
+        },
+        "metrics": {
+            "serviceMonitor": {
+                "enabled": True,
+                "tokenSecret": {"name": "scrape"},
+                "labels": {"release": "prometheus"},
+            },
+            "prometheusRule": {"enabled": True},
+            "dashboard": {"enabled": True},
+        },
     },
-    "policies elsewhere": {"policies": None, "existingPolicyConfigMap": "mine", "policyItems": [{"key": "m", "path": "feeds/malicious.netset"}]},
+    "policies elsewhere": {
+        "policies": None,
+        "existingPolicyConfigMap": "mine",
+        "policyItems": [{"key": "m", "path": "feeds/malicious.netset"}],
+    },
     "IPv6": {"listenAddress": "[::]"},
 }
 EVERY = [pytest.param(mode, side, id=f"{mode}, {side}") for mode, side in itertools.product(MODES, SIDES)]
@@ -47,7 +85,11 @@ VERSIONS = ["1.30.0", kubernetes_validate.latest_version()]
 
 
 def values_of(mode, side):
-    side = CERT_MANAGER | {"metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}} if side == "TLS" else SIDES[side]
+    side = (
+        CERT_MANAGER | {"metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}}
+        if side == "TLS"
+        else SIDES[side]
+    )
     return enough(side, MODES[mode])
 
 
@@ -55,17 +97,32 @@ def check_custom(each):
     """What is not of Kubernetes itself: the fields that matter."""
     spec = each["spec"]
     if each["kind"] == "Certificate":
-        assert spec["secretName"] and spec["issuerRef"] == {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}
-        assert f"{each['metadata']['name']}.{NAMESPACE}.svc" in spec["dnsNames"] and "pdp.example.com" in spec["dnsNames"]
+        assert spec["secretName"] and spec["issuerRef"] == {
+            "name": "ca",
+            "kind": "Issuer",
+            "group": "cert-manager.io",
+        }
+        assert (
+            f"{each['metadata']['name']}.{NAMESPACE}.svc" in spec["dnsNames"]
+            and "pdp.example.com" in spec["dnsNames"]
+        )
         assert spec["usages"] == ["server auth"]
     elif each["kind"] == "ServiceMonitor":
         (endpoint,) = spec["endpoints"]
-        assert endpoint["port"] == "http" and endpoint["path"] == "/metrics" and endpoint["scheme"] in ("http", "https")
+        assert (
+            endpoint["port"] == "http"
+            and endpoint["path"] == "/metrics"
+            and endpoint["scheme"] in ("http", "https")
+        )
         assert endpoint["authorization"]["credentials"] == {"name": "scrape", "key": "token"}
         assert ("tlsConfig" in endpoint) == (endpoint["scheme"] == "https")
     else:
         assert each["kind"] == "PrometheusRule"
-        assert all(rule["alert"] and rule["expr"] and rule["labels"]["severity"] for group in spec["groups"] for rule in group["rules"])
+        assert all(
+            rule["alert"] and rule["expr"] and rule["labels"]["severity"]
+            for group in spec["groups"]
+            for rule in group["rules"]
+        )
 
 
 @pytest.mark.parametrize(("mode", "side"), EVERY)
@@ -142,12 +199,20 @@ def test_callers_of_a_daemonset_stay_on_their_node():
 
 
 def test_only_what_is_configured_may_go_out():
-    egress = lambda *values: the(render({"networkPolicy": {"enabled": True}}, *values), "NetworkPolicy")["spec"]["egress"]
+    egress = lambda *values: the(render({"networkPolicy": {"enabled": True}}, *values), "NetworkPolicy")[
+        "spec"
+    ]["egress"]
     assert egress() == []
     jwks = {"issuer": "i", "audience": "a", "algorithms": ["ES256"]}
-    named, keys = egress({"config": {"jwt": {**jwks, "jwks": "https://idp.example.com:8443/keys"},
-                                     "auth": {"jwt": {**jwks, "jwks": "https://idp.example.com/keys"}},
-                                     "telemetry": {"otlp": {"endpoint": "http://collector:4317"}}}})
+    named, keys = egress(
+        {
+            "config": {
+                "jwt": {**jwks, "jwks": "https://idp.example.com:8443/keys"},
+                "auth": {"jwt": {**jwks, "jwks": "https://idp.example.com/keys"}},
+                "telemetry": {"otlp": {"endpoint": "http://collector:4317"}},
+            }
+        }
+    )
     assert {port["port"] for port in named["ports"]} == {53}
     assert [port["port"] for port in keys["ports"]] == [8443, 443, 4317]
     lists = "lists:\n  a: {type: cidr, url: 'https://feeds.example:8444/x', every: 1h}\n  # b: {url: http://old.example:81}\n"
@@ -158,12 +223,16 @@ def test_only_what_is_configured_may_go_out():
 
 
 def test_nobody_may_come_in_where_the_lists_are_empty():
-    spec = the(render({"networkPolicy": {"enabled": True, "grpcFrom": [], "httpFrom": []}}), "NetworkPolicy")["spec"]
+    spec = the(render({"networkPolicy": {"enabled": True, "grpcFrom": [], "httpFrom": []}}), "NetworkPolicy")[
+        "spec"
+    ]
     assert spec["ingress"] == [] and spec["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_the_memory_limit_is_told_to_the_server():
-    config = lambda *values: yaml.safe_load(the(render(*values), "ConfigMap", f"{NAME}-config")["data"]["plimsoll.yaml"])
+    config = lambda *values: yaml.safe_load(
+        the(render(*values), "ConfigMap", f"{NAME}-config")["data"]["plimsoll.yaml"]
+    )
     assert config()["server"]["max_resident_bytes"] == 2**30 * 9 // 10
     assert config({"resources": {"limits": {"memory": "2G"}}})["server"]["max_resident_bytes"] == 18 * 10**8
     assert config({"resources": {"limits": {"memory": 10**9}}})["server"]["max_resident_bytes"] == 9 * 10**8
@@ -178,7 +247,11 @@ def test_the_example_has_the_sidecar():
     deployment = workload(objects)
     (sidecar,) = deployment["spec"]["template"]["spec"]["initContainers"]
     assert_no_rights(sidecar)
-    names = [p["name"] for c in deployment["spec"]["template"]["spec"]["containers"] + [sidecar] for p in c.get("ports", [])]
+    names = [
+        p["name"]
+        for c in deployment["spec"]["template"]["spec"]["containers"] + [sidecar]
+        for p in c.get("ports", [])
+    ]
     assert len(set(names)) == len(names), "a pod's ports have different names"
     annotations = deployment["spec"]["template"]["metadata"]["annotations"]
     changed = sidecar_app({"plimsoll": {"config": {"telemetry": {"log": "debug"}}}})

@@ -26,19 +26,25 @@ VOLUME = {"mode": "statefulset", "data": {"type": "volume"}}
 TLS = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 
 
-@pytest.mark.parametrize("values", [
-    {},
-    {"data": {"type": "memory"}},
-    VOLUME,
-    {"mode": "daemonset"},
-    {"mode": "daemonset", "hostPorts": True},
-    {"policies": shipped()},
-    {"ports": {"grpc": 7001, "http": 7002}},
-    {"resources": {"limits": None, "requests": None}},
-    {**TLS},
-    {"tls": {**TLS["tls"], "listeners": ["grpc"], "clientAuth": True},
-     "config": {"auth": {"callers": [{"name": "spiffe://prod/edge/*", "permissions": ["decide"]}]}}},
-], ids=lambda values: json.dumps({k: v for k, v in values.items() if k != "policies"} or list(values))[:60])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"data": {"type": "memory"}},
+        VOLUME,
+        {"mode": "daemonset"},
+        {"mode": "daemonset", "hostPorts": True},
+        {"policies": shipped()},
+        {"ports": {"grpc": 7001, "http": 7002}},
+        {"resources": {"limits": None, "requests": None}},
+        {**TLS},
+        {
+            "tls": {**TLS["tls"], "listeners": ["grpc"], "clientAuth": True},
+            "config": {"auth": {"callers": [{"name": "spiffe://prod/edge/*", "permissions": ["decide"]}]}},
+        },
+    ],
+    ids=lambda values: json.dumps({k: v for k, v in values.items() if k != "policies"} or list(values))[:60],
+)
 def test_what_is_rendered_runs(run, certificate, values):
     pod = run(render(values), secrets={"certificate": certificate}).ready()
     assert [pod.probe(name) for name in PROBES] == [200, 200, 200]
@@ -107,7 +113,10 @@ def test_an_edit_of_the_policies_needs_no_restart(run):
 
 
 def test_tokens_change_without_a_restart(run):
-    values = {"auth": {"tokens": [], "existingSecret": "callers", "existingSecretKey": "list"}, "config": {"auth": {"local": []}}}
+    values = {
+        "auth": {"tokens": [], "existingSecret": "callers", "existingSecretKey": "list"},
+        "config": {"auth": {"local": []}},
+    }
     line = the(render(), "Secret", f"{NAME}-auth")["stringData"]["tokens"]
     pod = run(render(values), secrets={"callers": {"list": "# nobody yet\n"}}).ready()
     assert pod.decide()[0] == 401
@@ -124,7 +133,9 @@ def test_variables_of_services_are_kept_out(run):
 
 
 def test_there_is_time_to_end():
-    grace = lambda values: workload(render(values))["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    grace = lambda values: workload(render(values))["spec"]["template"]["spec"][
+        "terminationGracePeriodSeconds"
+    ]
     assert grace({}) == 5 + 10 + 15
     assert grace({"preStopSeconds": 0, "config": {"server": {"drain_seconds": 90.5}}}) == 91 + 15
 
@@ -135,32 +146,40 @@ def keys_of(schema, path):
     return set(schema["properties"])
 
 
-@pytest.mark.parametrize(("path", "own"), [
-    ([], {"policies", "data", "tls"}),
-    (["listen"], {"grpc", "http", "unix_mode", "unix_owner"}),
-    (["auth"], {"tokens"}),
-    (["auth", "jwt"], set()),
-    (["jwt"], set()),
-    (["ext_authz"], set()),
-    (["forward_auth"], set()),
-    (["signals"], set()),
-    (["server"], set()),
-    (["telemetry"], set()),
-    (["telemetry", "otlp"], set()),
-    (["readiness"], set()),
-], ids=lambda value: ".".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("path", "own"),
+    [
+        ([], {"policies", "data", "tls"}),
+        (["listen"], {"grpc", "http", "unix_mode", "unix_owner"}),
+        (["auth"], {"tokens"}),
+        (["auth", "jwt"], set()),
+        (["jwt"], set()),
+        (["ext_authz"], set()),
+        (["forward_auth"], set()),
+        (["signals"], set()),
+        (["server"], set()),
+        (["telemetry"], set()),
+        (["telemetry", "otlp"], set()),
+        (["readiness"], set()),
+    ],
+    ids=lambda value: ".".join(value) if isinstance(value, list) else "",
+)
 def test_the_schema_has_the_keys_of_the_server(tmp_path, path, own):
     """Which the server itself names, when it is given one that it doesn't know. `own` are the chart's."""
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert keys_of(schema, ["config", *path]) == expected(tmp_path, path, {"nonsense": 1}) - own
 
 
-@pytest.mark.parametrize(("path", "value", "at"), [
-    (["auth", "local"], ["nonsense"], ["auth", "local"]),
-    (["ext_authz", "headers"], ["nonsense"], ["ext_authz", "headers"]),
-    (["telemetry", "log_format"], "nonsense", ["telemetry", "log_format"]),
-    (["identity", "user"], [{"nonsense": 1}], ["identity", None]),
-], ids=lambda value: ".".join(map(str, value)) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("path", "value", "at"),
+    [
+        (["auth", "local"], ["nonsense"], ["auth", "local"]),
+        (["ext_authz", "headers"], ["nonsense"], ["ext_authz", "headers"]),
+        (["telemetry", "log_format"], "nonsense", ["telemetry", "log_format"]),
+        (["identity", "user"], [{"nonsense": 1}], ["identity", None]),
+    ],
+    ids=lambda value: ".".join(map(str, value)) if isinstance(value, list) else "",
+)
 def test_the_schema_has_the_words_of_the_server(tmp_path, path, value, at):
     known = expected(tmp_path, path[:-1], {path[-1]: value})
     part = json.loads((CHART / "values.schema.json").read_text())["properties"]["config"]
@@ -177,7 +196,9 @@ def expected(tmp_path, path, wrong):
         config = {key: config}
     file = tmp_path / "plimsoll.yaml"
     file.write_text(json.dumps(config))
-    told = subprocess.run([BINARY, "serve", "--config", file], capture_output=True, text=True, timeout=60).stderr
+    told = subprocess.run(
+        [BINARY, "serve", "--config", file], capture_output=True, text=True, timeout=60
+    ).stderr
     known = set(re.findall(r"`([a-z_]+)`", told.split("expected", 1)[1].split("for key")[0]))
     assert known, told
     return known

@@ -20,7 +20,11 @@ def installed():
 
 @pytest.mark.parametrize("file", sorted(SNIPPETS.iterdir()), ids=lambda file: file.name)
 def test_they_name_the_service_and_its_ports(file):
-    services = {o["metadata"]["name"]: {p["port"]: p["name"] for p in o["spec"]["ports"]} for o in installed() if o["kind"] == "Service"}
+    services = {
+        o["metadata"]["name"]: {p["port"]: p["name"] for p in o["spec"]["ports"]}
+        for o in installed()
+        if o["kind"] == "Service"
+    }
     text = file.read_text()
     # `port: 8080` is an application's.
     ports = {int(port) for port in re.findall(r"\b(919\d)\b", text)}
@@ -51,16 +55,29 @@ def test_envoy_takes_its_snippet(tmp_path):
     text = yaml.safe_dump(whole).replace("/etc/envoy/plimsoll-ca.crt", str(authority))
     file = tmp_path / "envoy.yaml"
     file.write_text(text)
-    ran = subprocess.run([ROOT / ".venv/bin/envoy", "--mode", "validate", "-c", file], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [ROOT / ".venv/bin/envoy", "--mode", "validate", "-c", file],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert ran.returncode == 0, ran.stderr
 
 
 def test_nginx_asks_as_docs_say():
     """The location is that of docs/nginx.conf but for the token and the address."""
+
     def location(text):
         body = re.search(r"location /plimsoll/ \{(.*?)\n *\}", text, re.S)[1]
-        return {line.strip() for line in body.splitlines() if line.strip() and not line.strip().startswith("#")}
+        return {
+            line.strip() for line in body.splitlines() if line.strip() and not line.strip().startswith("#")
+        }
 
-    ours, theirs = (location((file).read_text()) for file in (SNIPPETS / "nginx.conf", ROOT / "docs/nginx.conf"))
-    assert ours - theirs == {'proxy_set_header X-Plimsoll-Token "THE-TOKEN";', "proxy_pass http://plimsoll.trust.svc.cluster.local:9192/forward-auth/;"}
+    ours, theirs = (
+        location((file).read_text()) for file in (SNIPPETS / "nginx.conf", ROOT / "docs/nginx.conf")
+    )
+    assert ours - theirs == {
+        'proxy_set_header X-Plimsoll-Token "THE-TOKEN";',
+        "proxy_pass http://plimsoll.trust.svc.cluster.local:9192/forward-auth/;",
+    }
     assert theirs - ours == {"proxy_pass http://127.0.0.1:9192/forward-auth/;"}

@@ -35,7 +35,8 @@ test: toolchain envoy python helm ## Runs all tests, and those of the policies
 .PHONY: test-helm
 test-helm: toolchain envoy helm ## Of these, the chart, its dashboard and its alerts
 	@scripts/need openssl=openssl prlimit=util-linux
-	$(CARGO) build --locked --all-features
+	@# The binary as the tests of Rust have it: nothing is built twice.
+	$(CARGO) test --locked --all-features --no-run --test outside
 	PYTHONDONTWRITEBYTECODE=1 .venv/bin/python -m pytest -q -p no:cacheprovider tests/helm
 
 .PHONY: lint

@@ -22,6 +22,17 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 /// `PLIMSOLL_TOKEN` is what commands show a server, `PLIMSOLL_SERVER` where it is: no keys of its own.
 const OF_COMMANDS: &[&str] = &["token", "server"];
 
+/// The variables that set keys. Kubernetes tells a pod of a Service named `plimsoll` by
+/// `PLIMSOLL_PORT`, `PLIMSOLL_SERVICE_HOST`, `PLIMSOLL_PORT_9191_TCP_ADDR` and the like.
+fn environment() -> Env {
+    let of_kubernetes = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        name == "port" || name.starts_with("port_") || name.starts_with("service_")
+    };
+    let own = Env::prefixed(ENV_PREFIX).ignore(OF_COMMANDS);
+    own.filter(move |name| !of_kubernetes(name.as_str())).split("__").lowercase(true)
+}
+
 /// Everything that can be configured. An unknown key is an error that names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -400,7 +411,7 @@ impl Config {
             figment = figment.merge(Yaml::string(&text));
         }
         let config: Config = figment
-            .merge(Env::prefixed(ENV_PREFIX).ignore(OF_COMMANDS).split("__").lowercase(true))
+            .merge(environment())
             .extract()
             .map_err(|why| ConfigError::Wrong(Box::new(why)))?;
         config.check()?;

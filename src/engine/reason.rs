@@ -137,7 +137,11 @@ pub fn counterfactual_text<'v>(
     if let Some(remedy) = &factor.reason.remedy {
         return writer.render(remedy, Some(&factor.value));
     }
-    let reason = writer.factor(other.factor)?;
+    let reason = match out.factors.get(other.factor)?.basis {
+        Basis::Live => writer.factor(other.factor)?,
+        // The factor's own words would claim what isn't known.
+        _ => format!("{} is not known", factor.name.replace('_', " ")),
+    };
     Some(match other.decision {
         Decision::Allow => format!("Only this stands in the way: {reason}"),
         _ => format!("This makes the difference: {reason}"),

@@ -125,3 +125,19 @@ fn the_first_policy_is_waited_for_and_a_bad_one_is_told() {
     assert!(told["policy"]["revision"].is_string() && told["policy"]["loaded_at"].is_string());
     assert_eq!((&told["degraded"], &told["policy"]["refused"]), (&json!([]), &Value::Null));
 }
+
+/// A Service named `plimsoll` puts these into each pod of its namespace.
+#[test]
+fn what_kubernetes_says_of_a_service_is_no_configuration() {
+    let links = [
+        "env",
+        "PLIMSOLL_PORT=tcp://10.0.0.1:9191",
+        "PLIMSOLL_PORT_9191_TCP_ADDR=10.0.0.1",
+        "PLIMSOLL_SERVICE_HOST=10.0.0.1",
+        "PLIMSOLL_SERVICE_PORT_GRPC=9191",
+        // Our own still count.
+        "PLIMSOLL_SERVER__DRAIN_SECONDS=1",
+    ];
+    let plimsoll = Plimsoll::serve_by(&links, POLICIES, &json!({}));
+    plimsoll.wait_for("ready", 0);
+}

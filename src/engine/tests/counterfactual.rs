@@ -92,6 +92,14 @@ fn what_is_not_known_may_be_what_stands_in_the_way() {
     let (policy, outcome) = (snapshot.policy(id).unwrap(), asked.evaluation.outcome(id).unwrap());
     let found = counterfactual(policy, &asked.view, outcome).unwrap();
     assert_eq!((found.factor, found.decision), (1, Decision::Allow));
+    let unsaid = counterfactual_text(
+        &snapshot,
+        policy,
+        &asked.view,
+        outcome,
+        &Counterfactual { factor: 2, ..found },
+    );
+    assert_eq!(unsaid.unwrap(), "Only this stands in the way: quiet is not known");
 }
 
 #[test]

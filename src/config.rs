@@ -22,12 +22,13 @@ const ENV_PREFIX: &str = "PLIMSOLL_";
 /// `PLIMSOLL_TOKEN` is what commands show a server, `PLIMSOLL_SERVER` where it is: no keys of its own.
 const OF_COMMANDS: &[&str] = &["token", "server"];
 
-/// The variables that set keys. Kubernetes tells a pod of a Service named `plimsoll` by
-/// `PLIMSOLL_PORT`, `PLIMSOLL_SERVICE_HOST`, `PLIMSOLL_PORT_9191_TCP_ADDR` and the like.
+/// The variables that set keys. Kubernetes tells a pod of a Service named `plimsoll`, or
+/// `plimsoll-x`, by `PLIMSOLL_PORT`, `PLIMSOLL_X_SERVICE_HOST`,
+/// `PLIMSOLL_PORT_9191_TCP_ADDR` and the like; no key of ours is called so.
 fn environment() -> Env {
     let of_kubernetes = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        name == "port" || name.starts_with("port_") || name.starts_with("service_")
+        let name = format!("_{}_", name.to_ascii_lowercase());
+        !name.contains("__") && (name.contains("_port_") || name.contains("_service_"))
     };
     let own = Env::prefixed(ENV_PREFIX).ignore(OF_COMMANDS);
     own.filter(move |name| !of_kubernetes(name.as_str())).split("__").lowercase(true)

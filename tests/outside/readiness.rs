@@ -135,6 +135,7 @@ fn what_kubernetes_says_of_a_service_is_no_configuration() {
         "PLIMSOLL_PORT_9191_TCP_ADDR=10.0.0.1",
         "PLIMSOLL_SERVICE_HOST=10.0.0.1",
         "PLIMSOLL_SERVICE_PORT_GRPC=9191",
+        "PLIMSOLL_REPLICAS_PORT=tcp://10.0.0.1:9191",
         // Our own still count.
         "PLIMSOLL_SERVER__DRAIN_SECONDS=1",
     ];

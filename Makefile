@@ -30,6 +30,10 @@ test: toolchain envoy python helm ## Runs all tests, and those of the policies
 	$(CARGO) run --locked --quiet -- test examples/identities
 	$(CARGO) run --locked --quiet -- test examples/exfiltration
 	$(CARGO) run --locked --quiet -- test examples/envoy-demo/policies
+	for case in docs/cookbook/*/; do \
+	    $(CARGO) run --locked --quiet -- check --strict "$$case"; \
+	    $(CARGO) run --locked --quiet -- test "$$case"; \
+	done
 	scripts/refuses-otlp target/debug/plimsoll
 
 .PHONY: test-helm

@@ -13,7 +13,8 @@ pub(super) struct Input {
     pub(super) choices: Option<Arc<[Arc<str>]>>,
 }
 
-const CURVES: [&str; 7] = ["linear", "log10", "steps", "logistic", "decay", "map", "bool"];
+pub(super) const CURVES: [&str; 7] =
+    ["linear", "log10", "steps", "logistic", "decay", "map", "bool"];
 
 /// The curve at `node`, or the one that goes without saying.
 pub(super) fn read(

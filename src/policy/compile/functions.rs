@@ -11,7 +11,7 @@ use crate::policy::diagnostic::{quoted, suggest};
 use crate::policy::source::parse_duration;
 
 /// The other functions, for suggestions.
-const PLAIN: [&str; 14] = [
+pub(super) const PLAIN: [&str; 14] = [
     "days_since",
     "hours_since",
     "age",

@@ -12,6 +12,10 @@ use crate::policy::diagnostic::quoted;
 /// the text, and this bounds its factor.
 const REGEX_SIZE: usize = 256 * 1024;
 
+/// All of them, for suggestions.
+pub(super) const METHODS: [&str; 7] =
+    ["startsWith", "endsWith", "contains", "matches", "size", "lowerAscii", "exists"];
+
 impl Expressions<'_, '_> {
     pub(super) fn method(
         &mut self,
@@ -30,19 +34,10 @@ impl Expressions<'_, '_> {
             ("exists", [variable, body]) => self.exists(base, variable, body),
             (name, _) => {
                 let place = self.place_of(method.span.clone());
-                let all = [
-                    "startsWith",
-                    "endsWith",
-                    "contains",
-                    "matches",
-                    "size",
-                    "lowerAscii",
-                    "exists",
-                ];
                 self.diagnostics
                     .error(place, format!("unknown method {}", quoted(name)))
-                    .help(format!("there are `{}`", all.join("`, `")))
-                    .did_you_mean(name, all);
+                    .help(format!("there are `{}`", METHODS.join("`, `")))
+                    .did_you_mean(name, METHODS);
                 None
             }
         }

@@ -23,10 +23,11 @@ const DECISIONS: [(&str, Decision); 4] = [
 const SEVERITIES: [(&str, Severity); 4] = Severity::ALL;
 
 /// Keys that belong to a decision.
-const CHOSEN: [&str; 5] = ["decision", "limits", "acr", "amr", "max_age"];
+pub(super) const CHOSEN: [&str; 5] = ["decision", "limits", "acr", "amr", "max_age"];
 
 /// Keys that oblige.
-const OBLIGATIONS: [&str; 5] = ["review", "revoke_session", "incident", "headers", "token"];
+pub(super) const OBLIGATIONS: [&str; 5] =
+    ["review", "revoke_session", "incident", "headers", "token"];
 
 impl<'a> Expressions<'_, 'a> {
     pub(super) fn rules(

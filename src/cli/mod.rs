@@ -5,7 +5,9 @@ mod check;
 mod client;
 mod demo;
 mod explain;
+mod init;
 mod replay;
+mod schema;
 mod serve;
 mod signals;
 mod style;
@@ -34,8 +36,12 @@ enum Command {
     Demo(demo::Args),
     /// Explains one decision, factor by factor
     Explain(explain::Args),
+    /// Writes a policy folder to begin with: a catalog, a policy and its tests
+    Init(init::Args),
     /// Replays a file of events through the real engine, with the file's time
     Replay(replay::Args),
+    /// Prints the JSON Schema of policy documents, which editors complete and check by
+    Schema(schema::Args),
     /// Serves decisions
     Serve(serve::Args),
     /// Reports, shows and forgets signals of a running server
@@ -59,7 +65,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Signals(args) => signals::run(&args),
         Command::Test(args) => test::run(&args),

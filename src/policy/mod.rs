@@ -7,5 +7,6 @@ pub mod cel;
 pub mod compile;
 pub mod diagnostic;
 pub mod publisher;
+pub mod schema;
 pub mod source;
 pub mod testing;

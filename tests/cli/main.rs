@@ -7,6 +7,7 @@ mod closed_pipe;
 mod demo;
 mod explain;
 mod folder;
+mod init;
 mod reach;
 mod server;
 mod signals;

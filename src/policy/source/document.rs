@@ -7,7 +7,8 @@ use super::node::{Fields, Node};
 use super::values::{self, Yaml};
 use crate::policy::diagnostic::{Diagnostics, Place, SourceFile, quoted, suggest};
 
-const API_VERSION: &str = "plimsoll/v1";
+/// What every document begins with.
+pub const API_VERSION: &str = "plimsoll/v1";
 
 /// What a document says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +16,14 @@ pub enum DocumentKind {
     Catalog,
     TrustPolicy,
     PolicyTest,
+}
+
+impl DocumentKind {
+    pub const ALL: [(&'static str, DocumentKind); 3] = [
+        ("Catalog", DocumentKind::Catalog),
+        ("TrustPolicy", DocumentKind::TrustPolicy),
+        ("PolicyTest", DocumentKind::PolicyTest),
+    ];
 }
 
 /// A document of a known kind.
@@ -87,13 +96,7 @@ fn identify(yaml: Yaml, file: &Arc<SourceFile>, diagnostics: &mut Diagnostics) -
     if let Some(version) = find("apiVersion", diagnostics) {
         version.one_of(diagnostics, &[(API_VERSION, ())]);
     }
-    let kind = find("kind", diagnostics).and_then(|kind| {
-        let kinds = [
-            ("Catalog", DocumentKind::Catalog),
-            ("TrustPolicy", DocumentKind::TrustPolicy),
-            ("PolicyTest", DocumentKind::PolicyTest),
-        ];
-        kind.one_of(diagnostics, &kinds)
-    });
+    let kind =
+        find("kind", diagnostics).and_then(|kind| kind.one_of(diagnostics, &DocumentKind::ALL));
     Some(Document { kind: kind?, file: Arc::clone(file), yaml })
 }

@@ -114,16 +114,24 @@ fn pointers(value: &Json, at: &str, into: &mut Vec<String>) {
     }
 }
 
-/// The document with one mistake each, and what was done.
-fn mistakes(document: &Json) -> Vec<(String, Json)> {
-    let mut all = Vec::new();
+/// Makes one mistake after the other in the document, each kind of mistake once, and
+/// hands over what was done and what became of it.
+fn mistakes(
+    kind: DocumentKind,
+    document: &Json,
+    seen: &mut HashSet<String>,
+    mut hand: impl FnMut(&str, &Json),
+) {
     let mut places = Vec::new();
     pointers(document, "", &mut places);
     for at in &places {
         let mut change = |what: &str, change: &dyn Fn(&mut Json)| {
-            let mut changed = document.clone();
-            change(changed.pointer_mut(at).unwrap());
-            all.push((format!("{what} {at}"), changed));
+            let what = format!("{what} {at}");
+            if seen.insert(shape(kind, &what)) {
+                let mut changed = document.clone();
+                change(changed.pointer_mut(at).unwrap());
+                hand(&what, &changed);
+            }
         };
         match document.pointer(at).unwrap() {
             Json::Object(map) => {
@@ -155,7 +163,6 @@ fn mistakes(document: &Json) -> Vec<(String, Json)> {
             }
         }
     }
-    all
 }
 
 /// What was done, without the names and numbers that differ from place to place alone.
@@ -170,6 +177,19 @@ fn shape(kind: DocumentKind, what: &str) -> String {
         "learned",
         "geo",
         "map",
+        "policies",
+        "expected",
+        "entities",
+        "links",
+        "user",
+        "device",
+        "session",
+        "address",
+        "context",
+        "properties",
+        "appetites",
+        "headers",
+        "claims",
     ];
     let mut last = "";
     let mut shape = format!("{kind:?}");
@@ -190,7 +210,9 @@ fn names_something(what: &str) -> bool {
         .contains(&key)
 }
 
-fn hold_against_each_other(name: &str) {
+/// Makes every mistake, or one of so many.
+fn hold_against_each_other(name: &str, one_of: usize) {
+    let mut number = 0;
     let (folder, checker) = (Folder::read(name), Checker::new(None));
     let mut seen = HashSet::new();
     let mut differ = Vec::new();
@@ -202,12 +224,19 @@ fn hold_against_each_other(name: &str) {
         if let Err(why) = Checker::new(Some(*kind)).check(document) {
             panic!("{name}: the schema of its kind refuses a good document: {why}");
         }
-        for (what, changed) in mistakes(document) {
-            if !seen.insert(shape(*kind, &what)) {
-                continue;
+        mistakes(*kind, document, &mut seen, |what, changed| {
+            number += 1;
+            if number % one_of != 0 {
+                return;
             }
-            let errors = folder.errors(at, &changed);
-            match checker.check(&changed) {
+            let verdict = checker.check(changed);
+            // Only a key or a word can be one that the loader alone doesn't know.
+            let says = ["insert", "rename", "put \"zz_wrong\""];
+            if verdict.is_ok() && !says.iter().any(|way| what.starts_with(way)) {
+                return;
+            }
+            let errors = folder.errors(at, changed);
+            match verdict {
                 Err(why) => {
                     refused += 1;
                     if errors.is_empty() {
@@ -217,14 +246,14 @@ fn hold_against_each_other(name: &str) {
                 Ok(()) => {
                     let unknown = errors.iter().find(|message| {
                         message.starts_with("unknown key")
-                            || message.starts_with("expected one of") && !names_something(&what)
+                            || message.starts_with("expected one of") && !names_something(what)
                     });
                     if let Some(message) = unknown {
                         differ.push(format!("{what}: only the loader refuses: {message}"));
                     }
                 }
             }
-        }
+        });
     }
     assert!(refused > 20, "{name}: the schema refuses hardly anything");
     assert!(differ.is_empty(), "{name}: {}\n{}", differ.len(), differ.join("\n"));
@@ -232,13 +261,14 @@ fn hold_against_each_other(name: &str) {
 
 #[test]
 fn the_shipped_policies() {
-    hold_against_each_other("policies");
+    // A whole folder is compiled for each: one of some mistakes will do.
+    hold_against_each_other("policies", 23);
 }
 
 #[test]
 fn all_others() {
     for name in FOLDERS.iter().skip(1) {
-        hold_against_each_other(name);
+        hold_against_each_other(name, 1);
     }
 }
 
@@ -259,7 +289,16 @@ fn every_key_is_described() {
         match value {
             Json::Object(map) => {
                 for (key, value) in map {
-                    walk(value, &format!("{at}/{key}"), bare);
+                    let at = format!("{at}/{key}");
+                    match value.as_object().filter(|_| key == "properties") {
+                        // The keys below are of a policy, not of the schema.
+                        Some(keys) => {
+                            keys.iter().for_each(|(key, value)| {
+                                walk(value, &format!("{at}/{key}"), bare);
+                            });
+                        }
+                        None => walk(value, &at, bare),
+                    }
                 }
             }
             Json::Array(items) => {

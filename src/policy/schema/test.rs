@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::parts::{duration, flag, free, list, mapping, number, part, share, text, word, words};
+use super::parts::{
+    duration, flag, free, list, mapping, number, part, share, text, with, word, words,
+};
 use crate::model::{Decision, GeoField, Severity};
 
 pub(super) fn document() -> Json {
@@ -90,11 +92,7 @@ fn past() -> Json {
             ("label", label),
         ],
     );
-    super::parts::with(
-        &mut past,
-        "dependentRequired",
-        json!({"every": ["times"], "times": ["every"]}),
-    );
+    with(&mut past, "dependentRequired", json!({"every": ["times"], "times": ["every"]}));
     past
 }
 
@@ -138,12 +136,27 @@ fn given() -> Json {
 }
 
 fn announced() -> Json {
-    // The entity stands under its kind's name, which a catalog may declare.
+    // The entity stands under its kind's name, which a catalog may declare: one key more
+    // than those that are known.
+    let exactly = |said: Json, left_out: Json, keys: usize| {
+        let left_out: Vec<Json> =
+            left_out.as_array().into_iter().flatten().map(|k| json!({"required": [k]})).collect();
+        let mut case = json!({"required": said, "minProperties": keys, "maxProperties": keys});
+        if !left_out.is_empty() {
+            with(&mut case, "not", json!({"anyOf": left_out}));
+        }
+        case
+    };
     json!({
         "type": "object",
         "description": "An announced change: `{user: u1, kind: travel, from: ..., until: ...}`.",
         "required": ["kind", "from", "until"],
-        "minProperties": 4,
+        "anyOf": [
+            exactly(json!([]), json!(["values", "reference"]), 4),
+            exactly(json!(["values"]), json!(["reference"]), 5),
+            exactly(json!(["reference"]), json!(["values"]), 5),
+            exactly(json!(["values", "reference"]), json!([]), 6),
+        ],
         "properties": {
             "kind": text("The kind of change."),
             "from": part("timestamp", "When it begins."),

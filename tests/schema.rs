@@ -9,7 +9,7 @@
 //! an enum signal has, whether an address or a path is well formed, and what numbers
 //! must be to each other. There the loader alone refuses.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use crate::engine::Snapshot;
 use crate::model::{EntityKind, IdentifierOf, Request, SignalId, SlotId, TravelFrom, Value, View};
-use crate::signals::{Cache, Observation, Seen, SeenPlace};
+use crate::signals::{Cache, Observation, Seen, SeenContext, SeenPlace};
 
 /// The signals of one revision that are learned from requests.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +68,10 @@ impl Taught {
         if permitted {
             for presence in &snapshot.presences {
                 let place = presence.from.as_ref().and_then(|from| place(view, from));
-                push(presence.kind, Seen::Presence { place });
+                let context = presence.context.as_ref();
+                let context = context.map(|from| SeenContext::of(view, from, cache));
+                let context = context.unwrap_or_default();
+                push(presence.kind, Seen::Presence { place, context });
             }
             for (kind, other) in &self.together {
                 if let Some(id) = request.entities.get(*other) {

@@ -8,8 +8,8 @@ use super::curve::Curve;
 use super::expr::Expr;
 use super::reason::Template;
 use crate::model::{
-    Catalog, Combine, Decision, Direction, EntityKind, Incident, ListKind, ListSource, Plan,
-    PolicyField, Route, Seconds, Slot, SlotId, TravelFrom, Type,
+    Catalog, Combine, ContextFrom, Decision, Direction, EntityKind, Incident, ListKind, ListSource,
+    Plan, PolicyField, Route, Seconds, Slot, SlotId, TravelFrom, Type,
 };
 
 /// A policy's place in its snapshot.
@@ -44,6 +44,8 @@ pub struct Presence {
     pub kind: EntityKind,
     /// Where it is, where that is learned.
     pub from: Option<TravelFrom>,
+    /// What it comes from and with, where that is learned.
+    pub context: Option<ContextFrom>,
 }
 
 impl Snapshot {

@@ -15,7 +15,7 @@
 
 use super::words::{Head, number, word_of};
 use crate::model::{Baseline, Season, Timestamp};
-use crate::signals::Usual;
+use crate::signals::{Usual, share_of_prior};
 
 /// How many deviations off an observation counts at most.
 const CLIP: f64 = 3.0;
@@ -26,8 +26,6 @@ const CLIP_PART_FROM: f32 = 2.0;
 /// Larger numbers are taken for this: their squares and sums would be infinite, and a
 /// profile never heals of that.
 const MOST: f64 = 1e30;
-/// A prior weighs as much as so many observations, and less with each more.
-const PRIOR: f64 = 4.0;
 
 /// What is known of one number.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +67,7 @@ impl BaselineState {
         let x = x.clamp(-MOST, MOST);
         let seconds = super::words::seconds(at);
         // What comes late is as if it came now: its own decay would be above one.
-        let decay = decay(seconds.saturating_sub(self.at), how.half_life);
+        let decay = super::words::decay(seconds.saturating_sub(self.at), how.half_life);
         self.at = self.at.max(seconds);
         let x = self.clip(x, at, how.season);
         let offset = self.season(x, weight, decay, at, how.season);
@@ -142,17 +140,6 @@ impl BaselineState {
             weight: own.weight,
         }
     }
-}
-
-/// How much the prior has to say where so much is known. Squared: a population that is
-/// wide must not widen what is usual for somebody well known.
-pub fn share_of_prior(weight: f64) -> f64 {
-    let share = PRIOR / (PRIOR + weight);
-    share * share
-}
-
-fn decay(seconds: u32, half_life: f64) -> f64 {
-    if half_life > 0.0 { libm::exp2(-f64::from(seconds) / half_life) } else { 1.0 }
 }
 
 /// A part of the season that was hardly seen adds little.

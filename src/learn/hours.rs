@@ -42,8 +42,7 @@ impl HoursState {
 
     pub(super) fn observe(&mut self, at: Timestamp, half_life: f64) {
         let seconds = words::seconds(at);
-        let age = f64::from(seconds.saturating_sub(self.at));
-        let decay = if half_life > 0.0 { libm::exp2(-age / half_life) as f32 } else { 1.0 };
+        let decay = words::decay(seconds.saturating_sub(self.at), half_life) as f32;
         self.at = self.at.max(seconds);
         for weight in &mut self.weights {
             *weight *= decay;

@@ -27,6 +27,15 @@ pub struct KeptMeasure {
     pub words: Vec<u64>,
 }
 
+/// What is kept of all entities together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InCommon {
+    /// Numbers.
+    Usual,
+    /// What requests come from and with.
+    Crowds,
+}
+
 /// A label of an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptLabel {
@@ -68,11 +77,11 @@ pub trait Shelf: Debug + Send {
     fn find(&mut self, kind: EntityKind, id: &str) -> Option<Kept>;
 
     /// What is usual for all entities together.
-    fn find_common(&mut self) -> Option<Kept>;
+    fn find_common(&mut self, of: InCommon) -> Option<Kept>;
 
     fn put(&mut self, kind: EntityKind, id: &str, kept: &Kept);
 
-    fn put_common(&mut self, kept: &Kept);
+    fn put_common(&mut self, of: InCommon, kept: &Kept);
 
     /// Nothing of the entity's profile may stay.
     fn remove(&mut self, kind: EntityKind, id: &str);

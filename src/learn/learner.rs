@@ -4,26 +4,19 @@
 mod keeping;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::baseline::BaselineState;
+use super::common::Common;
 use super::links::{LinkBounds, Links, LinksHeld};
 use super::profile::{NEVER, Profile};
 use super::profiles::Profiles;
 use super::state::State;
 use super::waiting::Waiting;
 use super::words::Head;
-use crate::model::{Measure, MeasureId, Measured, Plan, Seconds, Timestamp};
-use crate::signals::{Cache, Label, Observation, Priors, RecordBuilder, Seen, Usual};
+use crate::model::{Measure, MeasureId, Plan, Seconds, Timestamp};
+use crate::signals::{Cache, Label, Observation, RecordBuilder, Seen};
 use keeping::Keeping;
-
-/// Below so much a population's baseline is no prior (observations).
-const LEAST_PRIOR: f64 = 10.0;
-/// Priors are published after so many observations that changed one, or after so long
-/// (milliseconds).
-const PRIORS_EVERY: usize = 256;
-const PRIORS_AFTER: i64 = 60_000;
 
 /// How much is learned at most, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,11 +77,8 @@ pub struct Learner {
     plan: Arc<Plan>,
     bounds: Bounds,
     profiles: Profiles,
-    /// What is usual for all entities together, by measure.
-    priors: BTreeMap<MeasureId, BaselineState>,
-    unpublished_priors: usize,
-    /// When they were published last (milliseconds since 1970).
-    priors_at: i64,
+    /// What is usual for all entities together.
+    common: Common,
     /// When which profile is to be looked at. A profile has one timer that counts,
     /// the one at its own `due`.
     timers: BinaryHeap<Reverse<(i64, u64)>>,
@@ -111,9 +101,7 @@ impl Learner {
             plan: Arc::default(),
             bounds,
             profiles: Profiles::new(bounds.max_profiles, seed),
-            priors: BTreeMap::new(),
-            unpublished_priors: 0,
-            priors_at: 0,
+            common: Common::default(),
             timers: BinaryHeap::new(),
             links: Links::new(bounds.links, &mut fastrand::Rng::with_seed(seed)),
             waiting: Waiting::new(bounds.max_waiting),
@@ -225,19 +213,7 @@ impl Learner {
         let mut due = if profile.due == NEVER { retention } else { profile.due };
         for measure in taught {
             let mut state = read(profile, measure);
-            if let (State::Baseline(own), Measured::Baseline { baseline, .. }) =
-                (&state, &measure.of)
-                && let Seen::Value { value, .. } = seen
-                && let Some(x) = value.number
-            {
-                // Each entity has its say in what is usual for all, and the first
-                // observations of one more than the thousandth of another.
-                let weight = 1.0 / (1.0 + own.own(*at, None).weight);
-                let prior = self.priors.entry(measure.id).or_default();
-                prior.observe(x, weight, *at, baseline);
-                self.unpublished_priors += 1;
-            }
-            if !state.observe(&measure.of, seen, *at) {
+            if !state.observe(measure, seen, *at, &mut self.common) {
                 continue;
             }
             self.words.clear();
@@ -252,8 +228,8 @@ impl Learner {
         }
         self.note_changed(*kind, id);
         self.publish(place, *at, Told::Observed, is_taught);
-        if self.unpublished_priors >= PRIORS_EVERY {
-            self.publish_priors(*at);
+        if self.common.has_news() {
+            self.publish_common(*at);
         }
     }
 
@@ -279,9 +255,8 @@ impl Learner {
                 self.pass(place, hash, now);
             }
         }
-        let late = now.millis().saturating_sub(self.priors_at) >= PRIORS_AFTER;
-        if self.unpublished_priors > 0 && (late || self.priors_at == 0) {
-            self.publish_priors(now);
+        if self.common.has_old_news(now) {
+            self.publish_common(now);
         }
     }
 
@@ -323,7 +298,7 @@ impl Learner {
         changed: impl Fn(&Measure) -> bool,
     ) {
         let Some(profile) = self.profiles.get(place) else { return };
-        let (plan, priors, refused) = (&self.plan, &self.priors, &mut self.refused);
+        let (plan, common, refused) = (&self.plan, &self.common, &mut self.refused);
         let tell = |record: &mut RecordBuilder<'_>| {
             let all = record.is_unlearned();
             for (head, words) in profile.measures() {
@@ -332,8 +307,7 @@ impl Learner {
                     continue;
                 }
                 let state = State::read(&measure.of, head, words);
-                let prior = prior(priors, measure, now);
-                if let Some(summary) = state.summary(&measure.of, now, prior)
+                if let Some(summary) = state.summary(measure, now, common)
                     && !record.summarise(measure.id, &summary)
                 {
                     *refused += 1;
@@ -348,12 +322,8 @@ impl Learner {
         };
     }
 
-    fn publish_priors(&mut self, now: Timestamp) {
-        self.unpublished_priors = 0;
-        self.priors_at = now.millis();
-        let all = self.plan.measures().iter();
-        let priors = all.filter_map(|m| Some((m.id, prior(&self.priors, m, now)?))).collect();
-        self.cache.set_priors(Priors::new(priors));
+    fn publish_common(&mut self, now: Timestamp) {
+        self.cache.set_priors(self.common.publish(self.plan.measures(), now));
     }
 
     fn retained_until(&self, at: Timestamp) -> i64 {
@@ -365,17 +335,6 @@ fn read(profile: &Profile, measure: &Measure) -> State {
     let nothing = Head { measure: measure.id.0, words: 0, time: 0 };
     let (head, words) = profile.measure(measure.id).unwrap_or((nothing, &[]));
     State::read(&measure.of, head, words)
-}
-
-/// What is usual for all entities together, where enough is known.
-fn prior(
-    priors: &BTreeMap<MeasureId, BaselineState>,
-    measure: &Measure,
-    now: Timestamp,
-) -> Option<Usual> {
-    let Measured::Baseline { baseline, .. } = &measure.of else { return None };
-    let usual = priors.get(&measure.id)?.own(now, baseline.season);
-    (usual.weight >= LEAST_PRIOR).then_some(usual)
 }
 
 fn span(seconds: Seconds) -> i64 {

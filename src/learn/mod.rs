@@ -8,6 +8,9 @@
 
 mod baseline;
 mod clock;
+mod common;
+mod contexts;
+mod crowd;
 mod familiar;
 mod hours;
 mod kept;
@@ -31,7 +34,7 @@ use crate::model::{Plan, Timestamp};
 use crate::signals::Observations;
 
 pub use clock::Clock;
-pub use kept::{Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, time_of};
+pub use kept::{InCommon, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, time_of};
 pub use learner::{Bounds, Learned, Learner};
 pub use links::{EVENTS, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
 
@@ -94,7 +97,7 @@ pub fn run(
             kept_at = Instant::now();
         }
         if stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-            learner.keep();
+            learner.keep_at_once();
             return;
         }
     }

@@ -1,17 +1,21 @@
 //! The state of one measure of one entity, whatever it is of.
 
 use super::baseline::BaselineState;
+use super::common::Common;
+use super::contexts::ContextState;
 use super::familiar::FamiliarState;
 use super::hours::HoursState;
 use super::place::PlaceState;
 use super::window::WindowState;
 use super::words::{self, Head};
-use crate::model::{Measured, Timestamp};
-use crate::signals::{Seen, Summary, Usual};
+use crate::model::{Measure, Measured, Timestamp};
+use crate::signals::{Seen, Summary};
 
 /// Without a prior, nothing is said of a number before so much was seen of it: who is
 /// new is unknown, not unusual (observations).
 const LEAST_KNOWN: f64 = 5.0;
+/// In milliseconds.
+const DAY: i64 = 86_400_000;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
@@ -20,6 +24,7 @@ pub(super) enum State {
     Hours(HoursState),
     Place(PlaceState),
     Window(WindowState),
+    Context(ContextState),
 }
 
 impl State {
@@ -30,6 +35,7 @@ impl State {
             Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
             Measured::Place => State::Place(PlaceState::read(head, words)),
             Measured::Window { count, .. } => State::Window(WindowState::read(head, words, *count)),
+            Measured::Context { .. } => State::Context(ContextState::read(head, words)),
         }
     }
 
@@ -41,18 +47,28 @@ impl State {
             (State::Place(state), _) => state.write(words),
             (State::Window(state), Measured::Window { count, .. }) => state.write(*count, words),
             (State::Window(_), _) => {}
+            (State::Context(state), _) => state.write(words),
         }
     }
 
-    /// Takes in what was seen. Says whether it teaches this measure anything.
-    pub(super) fn observe(&mut self, of: &Measured, seen: &Seen, at: Timestamp) -> bool {
-        match (self, of, seen) {
+    /// Takes in what was seen, as do all together. Says whether it teaches this measure
+    /// anything.
+    pub(super) fn observe(
+        &mut self,
+        measure: &Measure,
+        seen: &Seen,
+        at: Timestamp,
+        common: &mut Common,
+    ) -> bool {
+        match (self, &measure.of, seen) {
             (
                 State::Baseline(state),
                 Measured::Baseline { baseline, .. },
                 Seen::Value { value, .. },
             ) => {
                 let Some(x) = value.number else { return false };
+                let weight = state.own(at, None).weight;
+                common.observe_number(measure.id, x, weight, at, baseline);
                 state.observe(x, 1.0, at, baseline);
             }
             (
@@ -72,8 +88,19 @@ impl State {
             (State::Hours(state), Measured::Hours { half_life }, Seen::Presence { .. }) => {
                 state.observe(at, *half_life);
             }
-            (State::Place(state), Measured::Place, Seen::Presence { place: Some(place) }) => {
+            (State::Place(state), Measured::Place, Seen::Presence { place: Some(place), .. }) => {
                 state.observe(*place, at);
+            }
+            (
+                State::Context(state),
+                Measured::Context { half_life },
+                Seen::Presence { context, .. },
+            ) => {
+                let counted = state.observe(context, at, *half_life);
+                if counted.is_empty() {
+                    return false;
+                }
+                common.observe_context(measure.id, &counted, at, *half_life);
             }
             _ => return false,
         }
@@ -104,6 +131,8 @@ impl State {
                     Timestamp::from_millis((now.millis().div_euclid(3_600_000) + 1) * 3_600_000)
                 })
             }
+            // What is usual for all has changed meanwhile.
+            (State::Context(_), _) => Some(Timestamp::from_millis(now.millis() + DAY)),
             _ => None,
         }
     }
@@ -113,6 +142,7 @@ impl State {
         match self {
             State::Baseline(state) => state.at,
             State::Hours(state) => state.at,
+            State::Context(state) => state.at,
             _ => words::seconds(at),
         }
     }
@@ -120,12 +150,13 @@ impl State {
     /// What the hot path is to know; `None` where too little is known to say anything.
     pub(super) fn summary(
         &self,
-        of: &Measured,
+        measure: &Measure,
         now: Timestamp,
-        prior: Option<Usual>,
+        common: &Common,
     ) -> Option<Summary> {
-        match (self, of) {
+        match (self, &measure.of) {
             (State::Baseline(state), Measured::Baseline { baseline, .. }) => {
+                let prior = common.usual(measure, now);
                 let usual = state.usual(now, baseline.season, prior);
                 let known = prior.is_some() || usual.weight >= LEAST_KNOWN;
                 known.then_some(Summary::Usual(usual))
@@ -135,6 +166,10 @@ impl State {
             (State::Place(state), _) => state.summary(),
             (State::Window(state), Measured::Window { count, .. }) => {
                 Some(Summary::Window(state.value(*count)))
+            }
+            (State::Context(state), Measured::Context { half_life }) => {
+                let crowd = common.crowd(measure.id)?;
+                Some(Summary::Context(state.lifts(crowd, now, *half_life)))
             }
             _ => None,
         }

@@ -10,4 +10,5 @@ mod labels;
 mod links;
 mod memory;
 mod place;
+mod rarity;
 mod window;

@@ -56,3 +56,8 @@ pub(super) fn number(word: u64) -> f64 {
 pub(super) fn word_of(x: f64) -> u64 {
     x.to_bits()
 }
+
+/// What is left of a weight after so many seconds.
+pub(super) fn decay(seconds: u32, half_life: f64) -> f64 {
+    if half_life > 0.0 { libm::exp2(-f64::from(seconds) / half_life) } else { 1.0 }
+}

@@ -36,6 +36,8 @@ pub enum Measured {
     Hours { half_life: Seconds },
     /// Where the entity was seen last.
     Place,
+    /// What the entity's requests come from and with, for `rarity`.
+    Context { half_life: Seconds },
     /// What a signal did in the last `window` seconds.
     Window { signal: SignalId, window: Seconds, count: Count },
 }
@@ -47,7 +49,7 @@ impl Measured {
             Measured::Baseline { signal, .. }
             | Measured::Familiar { signal, .. }
             | Measured::Window { signal, .. } => Some(*signal),
-            Measured::Hours { .. } | Measured::Place => None,
+            Measured::Hours { .. } | Measured::Place | Measured::Context { .. } => None,
         }
     }
 }

@@ -33,6 +33,6 @@ pub use text::{parse_duration, suggest};
 pub use time::{Seconds, Timestamp};
 pub use value::{PackedSet, Type, Value};
 pub use view::{
-    Constant, GeoField, GeoQuery, HttpField, Membership, PolicyField, Reading, Slot, SlotId,
-    Source, TravelFrom, View,
+    Constant, ContextFrom, GeoField, GeoQuery, HttpField, Membership, PolicyField, Reading, Slot,
+    SlotId, Source, TravelFrom, View,
 };

@@ -92,6 +92,12 @@ pub enum Source {
         measure: MeasureId,
         from: TravelFrom,
     },
+    /// `rarity(entity)`
+    Rarity {
+        kind: EntityKind,
+        measure: MeasureId,
+        from: ContextFrom,
+    },
     /// `rate(signal, window)`, `sum(...)`, `distinct(...)`
     Window {
         kind: EntityKind,
@@ -124,13 +130,14 @@ impl Source {
             | Source::Deviation { kind, measure, .. }
             | Source::UnusualHour { kind, measure }
             | Source::TravelSpeed { kind, measure, .. }
+            | Source::Rarity { kind, measure, .. }
             | Source::Window { kind, measure } => Some((*kind, *measure)),
             _ => None,
         }
     }
 
     /// The slots that fill it.
-    pub fn reads(&self) -> ArrayVec<SlotId, 4> {
+    pub fn reads(&self) -> ArrayVec<SlotId, 5> {
         let mut reads = ArrayVec::new();
         match self {
             Source::Listed(membership) => reads.push(membership.value),
@@ -142,6 +149,7 @@ impl Source {
                 reads.extend([from.latitude, from.longitude, from.radius]);
                 reads.extend(from.excused);
             }
+            Source::Rarity { from, .. } => reads.extend(from.slots()),
             _ => {}
         }
         reads
@@ -156,6 +164,24 @@ pub struct TravelFrom {
     pub radius: SlotId,
     /// Whether the address is one behind which somebody may be anywhere.
     pub excused: Option<SlotId>,
+}
+
+/// What a request comes from and with, for `rarity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextFrom {
+    pub address: SlotId,
+    pub country: SlotId,
+    pub asn: SlotId,
+    pub user_agent: SlotId,
+    /// The user agent where there is none in that slot.
+    pub otherwise: Option<SlotId>,
+}
+
+impl ContextFrom {
+    pub fn slots(&self) -> impl Iterator<Item = SlotId> {
+        let always = [self.address, self.country, self.asn, self.user_agent];
+        always.into_iter().chain(self.otherwise)
+    }
 }
 
 /// `x in lists.NAME`; the index is into the snapshot's lists.

@@ -139,6 +139,11 @@ impl Cache {
         self.secrets.value_hash(value).map(|hash| hash as u32)
     }
 
+    /// A hash of one feature of a request's context, never 0.
+    pub(super) fn feature_hash(&self, feature: u8, of: &[u8]) -> u32 {
+        self.secrets.feature_hash(feature, of).max(1)
+    }
+
     /// What of a value can be learned from; `None` where it says nothing.
     pub fn seen_value(&self, value: Value<'_>) -> Option<SeenValue> {
         let number = match value {

@@ -14,6 +14,7 @@
 //! | hours | 11 of 24 nibbles | the other 13 |
 //! | place | ms since 2020:45 | latitude:24 longitude:24 radius km:16 |
 //! | window | the upper 45 bits of a double | - |
+//! | context | weights of 7 levels:6 | up to 7 of values: hash:18 lift:8 |
 //!
 //! Two baselines, two sets of 16 familiar values, the hours and one window are 15
 //! words: 120 bytes. The mean keeps 16 significant bits, which moves a deviation
@@ -25,19 +26,27 @@
 //! chance: a value never seen is taken for familiar with a probability of at most
 //! 6 in 10^5 with 16 values, 3 in 10^8 with 8.
 
+mod lifts;
+
 use arrayvec::ArrayVec;
+
+pub use lifts::{Lifts, MAX_LIFTS};
 
 use crate::model::{MeasureId, Timestamp};
 
 /// How many words of summaries a record may have.
 pub(super) const MAX_WORDS: usize = 48;
 /// How many words one summary has at most.
-const ITEM_WORDS: usize = 5;
+const ITEM_WORDS: usize = 8;
+/// How many of them hashes of familiar values take at most, beside the first.
+const MOST_HASH_WORDS: u32 = 4;
 /// How many familiar values a summary holds.
 pub const MAX_FAMILIAR: usize = 16;
 
 /// So many observations make one half sure.
-const SURE: f64 = 4.0;
+pub(super) const SURE: f64 = 4.0;
+/// What is usual for all weighs as much as so many observations, and less with each more.
+const PRIOR: f64 = 4.0;
 /// The least deviation, as a share of the mean.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -66,6 +75,8 @@ pub enum Summary {
     Place(LastPlace),
     /// What a window counts, or what is asked of links; may be infinite.
     Window(f64),
+    /// What requests come from and with.
+    Context(Lifts),
 }
 
 /// What is usual for a number.
@@ -88,6 +99,13 @@ impl Usual {
     pub fn least_deviation(self) -> f64 {
         (self.mean.abs() * LEAST_SHARE).max(1e-9)
     }
+}
+
+/// How much the prior has to say where so much is known. Squared: a population that is
+/// wide must not widen what is usual for somebody well known.
+pub fn share_of_prior(weight: f64) -> f64 {
+    let share = PRIOR / (PRIOR + weight);
+    share * share
 }
 
 /// Where an entity was seen last.
@@ -200,6 +218,7 @@ fn encode(measure: MeasureId, summary: &Summary) -> ArrayVec<u64, ITEM_WORDS> {
             u64::try_from(millis).unwrap_or(0).min(DATA_MASK)
         }
         Summary::Window(count) => pack_count(*count),
+        Summary::Context(lifts) => lifts::encode(lifts, &mut words),
     };
     let len = (words.len() - 1) as u64;
     if let Some(head) = words.first_mut() {
@@ -213,7 +232,7 @@ fn encode_hashes(
     words: &mut ArrayVec<u64, ITEM_WORDS>,
 ) -> u64 {
     let wanted = hashes.len() as u32 * MOST_HASH_BITS;
-    let further = wanted.saturating_sub(HASH_DATA_BITS).div_ceil(64).min(ITEM_WORDS as u32 - 1);
+    let further = wanted.saturating_sub(HASH_DATA_BITS).div_ceil(64).min(MOST_HASH_WORDS);
     let bits = hash_bits(hashes.len() as u64, further as usize);
     let mut stream = [0u64; ITEM_WORDS];
     for (n, hash) in hashes.iter().enumerate() {
@@ -323,122 +342,4 @@ fn unpack_degrees(steps: u64, most: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn only(summary: &Summary) -> ArrayVec<u64, MAX_WORDS> {
-        let mut words = ArrayVec::new();
-        // Neighbours on both sides, to be left alone.
-        put(&mut words, MeasureId(1), &Summary::Window(17.0)).unwrap();
-        put(&mut words, MeasureId(2), summary).unwrap();
-        put(&mut words, MeasureId(3), &Summary::Window(4.5)).unwrap();
-        words
-    }
-
-    fn item(words: &[u64]) -> Item<'_> {
-        assert_eq!(find(words, MeasureId(1)).unwrap().window(), 17.0);
-        assert_eq!(find(words, MeasureId(3)).unwrap().window(), 4.5);
-        assert!(find(words, MeasureId(4)).is_none());
-        find(words, MeasureId(2)).unwrap()
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_usual_is_kept_within_the_stated_error(
-            mean in -1e30..1e30f64, share in 0.01..100.0f64, weight in 0.0..200.0f64,
-        ) {
-            let deviation = mean.abs() * share;
-            let words = only(&Summary::Usual(Usual { mean, deviation, weight }));
-            let usual = item(&words).usual();
-            prop_assert!((usual.mean - mean).abs() <= mean.abs() * 1.6e-5);
-            prop_assert!((usual.deviation - deviation).abs() <= deviation * 0.002);
-            prop_assert!((usual.weight - weight).abs() <= (1.0 + weight) * 0.1);
-        }
-
-        #[test]
-        fn familiar_values_are_found_and_hardly_any_other(
-            hashes in proptest::collection::hash_set(any::<u32>(), 0..=16),
-            others in proptest::collection::vec(any::<u32>(), 64),
-        ) {
-            let words = only(&Summary::Familiar(hashes.iter().copied().collect()));
-            let item = item(&words);
-            for hash in &hashes {
-                prop_assert!(item.is_familiar(*hash));
-            }
-            let bits = if hashes.len() <= 8 { 28 } else { 18 };
-            for other in others {
-                let same = hashes.iter().any(|hash| (hash ^ other) & mask(bits) == 0);
-                prop_assert!(same || !item.is_familiar(other));
-            }
-        }
-
-        #[test]
-        fn hours_places_and_counts_come_back(
-            levels in proptest::array::uniform24(0u8..16),
-            latitude in -90.0..=90.0f64, longitude in -180.0..=180.0f64,
-            radius in 0u16..5000, millis in ERA_MILLIS..4_000_000_000_000i64,
-            count in 0u64..1 << 34,
-        ) {
-            let words = only(&Summary::Hours(levels));
-            for (hour, level) in levels.iter().enumerate() {
-                prop_assert_eq!(item(&words).hour(hour), f64::from(*level) / 15.0);
-            }
-            let at = Timestamp::from_millis(millis);
-            let place = LastPlace { at, latitude, longitude, radius_km: f64::from(radius) };
-            let words = only(&Summary::Place(place));
-            let kept = item(&words).place();
-            prop_assert_eq!(kept.at, at);
-            prop_assert!((kept.latitude - latitude).abs() < 1e-5);
-            prop_assert!((kept.longitude - longitude).abs() < 2e-5);
-            prop_assert_eq!(kept.radius_km, f64::from(radius));
-            let words = only(&Summary::Window(count as f64));
-            prop_assert_eq!(item(&words).window(), count as f64);
-        }
-    }
-
-    #[test]
-    fn infinity_comes_back() {
-        let words = only(&Summary::Window(f64::INFINITY));
-        assert_eq!(item(&words).window(), f64::INFINITY);
-    }
-
-    #[test]
-    fn the_summaries_of_six_measures_are_at_most_128_bytes() {
-        let usual = Summary::Usual(Usual { mean: 1.0, deviation: 1.0, weight: 1.0 });
-        let familiar = Summary::Familiar((0..16).collect());
-        let six = [
-            usual.clone(),
-            usual,
-            familiar.clone(),
-            familiar,
-            Summary::Hours([1; 24]),
-            Summary::Window(1.0),
-        ];
-        let mut words = ArrayVec::new();
-        for (n, summary) in six.iter().enumerate() {
-            put(&mut words, MeasureId(n as u16), summary).unwrap();
-        }
-        assert!(size_of_val(&*words) <= 128, "{} bytes", size_of_val(&*words));
-    }
-
-    #[test]
-    fn a_summary_takes_the_place_of_the_last_one_and_none_is_cut_short() {
-        let mut words = only(&Summary::Familiar((0..3).collect()));
-        assert_eq!(
-            put(&mut words, MeasureId(2), &Summary::Familiar((0..3).collect())),
-            Some(false)
-        );
-        assert_eq!(
-            put(&mut words, MeasureId(2), &Summary::Familiar((0..16).collect())),
-            Some(true)
-        );
-        assert!(item(&words).is_familiar(15));
-        let full = (10..).find(|n| {
-            put(&mut words, MeasureId(*n), &Summary::Familiar((0..16).collect())).is_none()
-        });
-        assert!(full.is_some());
-        assert!(item(&words).is_familiar(15));
-    }
-}
+mod tests;

@@ -187,6 +187,9 @@ impl<'v, 's> LookUp<'v, 's> {
             Source::TravelSpeed { kind, measure, from } => {
                 self.travel_speed(*kind, *measure, from, view)
             }
+            Source::Rarity { kind, measure, from } => {
+                return self.rarity(*kind, *measure, from, view);
+            }
             Source::Window { kind, measure } => self.window(*kind, *measure),
             Source::Expected { kind, signal, change, value, field } => self.expected(&Asked {
                 kind: *kind,

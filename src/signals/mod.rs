@@ -4,7 +4,9 @@
 //! Readers take no lock. Writers meet at one lock a shard. Memory is bounded
 //! whatever comes in.
 
+mod agent;
 mod cache;
+mod context;
 mod durable;
 mod expected;
 mod geo;
@@ -20,6 +22,7 @@ pub use cache::{
     Cache, Change, EntitySnapshot, Fetched, Held, Kinds, Limits, Live, MAX_ID, Marks, OwnedValue,
     Refused, Secrets, SignalSnapshot, Stats, Swept, Taken, Written,
 };
+pub use context::{Feature, LEVELS, Rarity, SeenContext, rarity};
 pub use durable::{Durable, NotDurable};
 pub use expected::{Announcement, MAX_WINDOWS, NotAnnounced, Window, announced_kind};
 pub use geo::{Geo, GeoFile, GeoTable, OwnedPlace, Place};
@@ -27,7 +30,9 @@ pub use ingest::{
     IngestOutcome, MAX_AHEAD, MAX_MEMBERS, MAX_TEXT, Rejection, Report, ReportedValue, Verdict,
     canonical_id, ingest,
 };
-pub use learned::{Item, LastPlace, MAX_FAMILIAR, Summary, Usual};
+pub use learned::{
+    Item, LastPlace, Lifts, MAX_FAMILIAR, MAX_LIFTS, Summary, Usual, share_of_prior,
+};
 pub use lists::{
     BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, Keep, List, Loaded, Media, Version,
     Writing,

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
 
+use super::context::SeenContext;
 use crate::model::{EntityKind, SignalId, Timestamp};
 
 /// How many labels wait at most.
@@ -24,7 +25,7 @@ pub enum Seen {
     /// A value of a signal.
     Value { signal: SignalId, value: SeenValue },
     /// The entity itself, in a request.
-    Presence { place: Option<SeenPlace> },
+    Presence { place: Option<SeenPlace>, context: SeenContext },
     /// Another entity, in the same request.
     With { kind: EntityKind, id: Box<str> },
     /// Nothing: all that was learned before is to be forgotten.

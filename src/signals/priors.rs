@@ -6,17 +6,30 @@ use crate::model::MeasureId;
 
 /// By measure.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Priors(Vec<(MeasureId, Usual)>);
+pub struct Priors {
+    usual: Vec<(MeasureId, Usual)>,
+    contexts: Vec<MeasureId>,
+}
 
 impl Priors {
-    pub fn new(mut priors: Vec<(MeasureId, Usual)>) -> Self {
-        priors.sort_by_key(|(measure, _)| *measure);
-        Priors(priors)
+    pub fn new(mut usual: Vec<(MeasureId, Usual)>) -> Self {
+        usual.sort_by_key(|(measure, _)| *measure);
+        Priors { usual, contexts: Vec::new() }
+    }
+
+    /// Measures of contexts of which enough is known.
+    #[must_use]
+    pub fn with_contexts(self, contexts: Vec<MeasureId>) -> Self {
+        Priors { contexts, ..self }
     }
 
     /// The entity itself is not known at all: of its own there is no weight.
     pub fn get(&self, measure: MeasureId) -> Option<Usual> {
-        let at = self.0.binary_search_by_key(&measure, |(id, _)| *id).ok()?;
-        self.0.get(at).map(|(_, usual)| Usual { weight: 0.0, ..*usual })
+        let at = self.usual.binary_search_by_key(&measure, |(id, _)| *id).ok()?;
+        self.usual.get(at).map(|(_, usual)| Usual { weight: 0.0, ..*usual })
+    }
+
+    pub fn knows_contexts(&self, measure: MeasureId) -> bool {
+        self.contexts.contains(&measure)
     }
 }

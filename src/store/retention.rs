@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use super::disk::{Disk, Fault};
-use super::shelf::{COMMON, Room};
+use super::shelf::{Room, is_common};
 use super::{Store, codec};
 use crate::learn::Bounds;
 use crate::model::{Seconds, Timestamp};
@@ -56,7 +56,7 @@ impl Retention {
         for entry in disk.room(Room::Profiles).range(range).take(AT_ONCE) {
             let (key, value) = entry.into_inner()?;
             let key = key.to_vec();
-            let is_old = key != COMMON
+            let is_old = !is_common(&key)
                 && codec::last_seen(&value).is_some_and(|seen| now.seconds_since(seen) > stays);
             let entry = (Room::Profiles, key);
             // What waits to be written is news.
@@ -99,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::learn::{Kept, Shelf as _};
+    use crate::learn::{InCommon, Kept, Shelf as _};
     use crate::model::Vocabulary;
     use crate::store::Shelf;
 
@@ -123,7 +123,9 @@ mod tests {
             let seen = days_ago(f64::from(n / 10) + 0.4);
             shelf.put(kind, &format!("u{n}"), &Kept { seen, measures: Vec::new() });
         }
-        shelf.put_common(&Kept::default());
+        for of in [InCommon::Usual, InCommon::Crowds] {
+            shelf.put_common(of, &Kept::default());
+        }
         let disk = store.disk.read();
         let disk = disk.as_ref().unwrap();
         let waiting = store.waiting.lock().all();
@@ -146,12 +148,15 @@ mod tests {
         let mut retention = Retention::new();
         // One that has come again, and is about to be written.
         shelf.put(kind, "u2999", &Kept { seen: days_ago(0.0), measures: Vec::new() });
-        assert_eq!(left(1000, &mut retention), 1801);
-        assert_eq!(left(1000, &mut retention), 1801);
+        assert_eq!(left(1000, &mut retention), 1802);
+        assert_eq!(left(1000, &mut retention), 1802);
         // 400 may stay: after so many looks it is 180 / 8 days.
-        for expected in [1801, 901, 451, 231] {
+        for expected in [1802, 902, 452, 232] {
             assert_eq!(left(100, &mut retention), expected);
         }
-        assert!(shelf.find_common().is_some() && shelf.find(kind, "u2999").is_some());
+        assert!(shelf.find_common(InCommon::Usual).is_some());
+        assert!(
+            shelf.find_common(InCommon::Crowds).is_some() && shelf.find(kind, "u2999").is_some()
+        );
     }
 }

@@ -6,11 +6,25 @@ use std::sync::Arc;
 
 use super::names::Names;
 use super::{Store, codec};
-use crate::learn::{self, Kept, KeptLabel, KeptLink, Page};
+use crate::learn::{self, InCommon, Kept, KeptLabel, KeptLink, Page};
 use crate::model::{EntityKind, Vocabulary};
 
-/// What is usual for all entities together is kept under this key; keys of entities are longer.
-pub(super) const COMMON: &[u8] = b"*";
+/// What is usual for all entities together is kept under these keys; keys of entities are
+/// longer.
+const USUAL: &[u8] = b"*";
+const CROWDS: &[u8] = b"**";
+
+/// Whether a key is of all entities together.
+pub(super) fn is_common(key: &[u8]) -> bool {
+    key == USUAL || key == CROWDS
+}
+
+fn common(of: InCommon) -> &'static [u8] {
+    match of {
+        InCommon::Usual => USUAL,
+        InCommon::Crowds => CROWDS,
+    }
+}
 
 /// How many restored entities the learner is told at once.
 const AT_ONCE: usize = 256;
@@ -141,8 +155,8 @@ impl learn::Shelf for Shelf {
         self.read(&self.key(kind, id)?)
     }
 
-    fn find_common(&mut self) -> Option<Kept> {
-        self.read(COMMON)
+    fn find_common(&mut self, of: InCommon) -> Option<Kept> {
+        self.read(common(of))
     }
 
     fn put(&mut self, kind: EntityKind, id: &str, kept: &Kept) {
@@ -153,10 +167,10 @@ impl learn::Shelf for Shelf {
         }
     }
 
-    fn put_common(&mut self, kept: &Kept) {
+    fn put_common(&mut self, of: InCommon, kept: &Kept) {
         let encoded = codec::encode_profile(kept, &mut self.0.names.lock(), &self.0.vocabulary);
         if encoded.is_some() {
-            self.write(Room::Profiles, COMMON.to_vec(), encoded);
+            self.write(Room::Profiles, common(of).to_vec(), encoded);
         }
     }
 

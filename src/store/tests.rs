@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-use super::{State, Store};
-use crate::model::{EntityKind, Plan, SignalId, SignalType, Timestamp, Value, Vocabulary};
-use crate::signals::{Cache, Limits, Secrets};
+use super::{Shelf, State, Store};
+use crate::learn::{Bounds, Learner};
+use crate::model::{
+    EntityKind, Measure, Measured, Plan, SignalId, SignalType, Timestamp, Value, Vocabulary,
+};
+use crate::signals::{Cache, Limits, Observation, Secrets, Seen, SeenContext};
 
 struct House {
     vocabulary: Arc<Vocabulary>,
@@ -115,4 +118,54 @@ fn what_was_reported_since_is_not_overwritten_by_what_is_kept() {
     second.set("ann", 2.0);
     second.load();
     assert_eq!(second.number("ann"), Some(2.0));
+}
+
+#[test]
+fn what_all_come_from_and_with_is_as_it_was_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |hours: i64| Timestamp::from_millis(1_780_272_000_000 + hours * 3_600_000);
+    let half_life = 2_592_000.0;
+    // Each life: who came, and what is said of the first of them then.
+    let live = |store: Option<&Arc<Store>>, came: std::ops::Range<u32>| {
+        let vocabulary = store.map_or_else(Arc::default, |store| Arc::clone(&store.vocabulary));
+        let kind = vocabulary.kind("user").unwrap();
+        let id = vocabulary.measure("context(user)").unwrap();
+        let of = Measured::Context { half_life };
+        let measure = Measure { id, kind, name: "context(user)".into(), of };
+        let cache = Arc::new(Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])));
+        let mut learner = Learner::new(Arc::clone(&cache), Bounds::default(), 1);
+        if let Some(store) = store {
+            learner.keep_on(Box::new(Shelf(Arc::clone(store))));
+        }
+        learner.follow(Arc::new(Plan::new(vec![measure])));
+        for n in came.clone() {
+            let context = SeenContext(std::array::from_fn(|level| {
+                (n % 5 + 1) * 77_777 + level as u32 * 1_000_003
+            }));
+            let seen = Seen::Presence { place: None, context };
+            let (id, at) = (format!("u{}", n % 5).into(), at(i64::from(n) * 2));
+            learner.observe(&Observation { kind, id, at, seen });
+        }
+        learner.advance(at(i64::from(came.end) * 2));
+        learner.keep_at_once();
+        let held = cache.read(kind, "u0").unwrap();
+        let item = held.record().unwrap().summary(id).unwrap();
+        (item.lift(77_777).unwrap(), item.seen(0), cache.priors().knows_contexts(id))
+    };
+    let open = || Arc::new(Store::open(folder.path(), Arc::new(Vocabulary::new())).unwrap());
+    let close = |store: Arc<Store>| {
+        let (stop, stopped) = channel();
+        drop(stop);
+        let cache = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])).journaled();
+        store.run(&cache, || Some(Arc::default()), &stopped);
+    };
+    let first = open();
+    live(Some(&first), 0..40);
+    close(first);
+    let second = open();
+    let kept = live(Some(&second), 40..46);
+    let never_restarted = live(None, 0..46);
+    assert_eq!(kept, never_restarted);
+    assert!(kept.2 && kept.0 > 4.0, "{kept:?}");
+    assert!(kept != live(None, 40..46), "something was kept");
 }

@@ -5,10 +5,9 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::{Learner, span};
-use crate::learn::baseline::BaselineState;
-use crate::learn::kept::{Kept, KeptMeasure, Shelf};
+use crate::learn::kept::{InCommon, Kept, KeptMeasure, Shelf};
 use crate::learn::profile::Profile;
-use crate::learn::words::{self, Head};
+use crate::learn::words;
 use crate::model::{EntityKind, MeasureId, Timestamp};
 
 /// A shelf, and what it has yet to be told.
@@ -16,7 +15,7 @@ use crate::model::{EntityKind, MeasureId, Timestamp};
 pub(super) struct Keeping {
     shelf: Box<dyn Shelf>,
     changed: HashSet<(EntityKind, Box<str>)>,
-    priors_changed: bool,
+    common_changed: bool,
     labels_are_back: bool,
     /// Where the links that are not back yet begin.
     links_from: Option<Vec<u8>>,
@@ -25,17 +24,14 @@ pub(super) struct Keeping {
 impl Learner {
     /// Keeps profiles on `shelf`, and goes on from what is there.
     pub fn keep_on(&mut self, mut shelf: Box<dyn Shelf>) {
-        for KeptMeasure { measure, time, words } in shelf.find_common().unwrap_or_default().measures
-        {
-            let head = Head { measure: measure.0, words: words.len() as u16, time };
-            self.priors.insert(measure, BaselineState::read(head, &words));
-            self.unpublished_priors += 1;
+        for room in [InCommon::Usual, InCommon::Crowds] {
+            self.common.restore(shelf.find_common(room).unwrap_or_default().measures);
         }
         self.links.keep_from_now();
         self.keeping = Some(Keeping {
             shelf,
             changed: HashSet::new(),
-            priors_changed: false,
+            common_changed: false,
             labels_are_back: false,
             links_from: None,
         });
@@ -133,7 +129,7 @@ impl Learner {
     pub(super) fn note_changed(&mut self, kind: EntityKind, id: &str) {
         if let Some(keeping) = &mut self.keeping {
             keeping.changed.insert((kind, id.into()));
-            keeping.priors_changed = true;
+            keeping.common_changed = true;
         }
     }
 
@@ -144,8 +140,17 @@ impl Learner {
         }
     }
 
-    /// Puts what has changed since the last time onto the shelf.
+    /// Puts what has changed since the last time onto the shelf; what is large now and then.
     pub fn keep(&mut self) {
+        self.keep_all(false);
+    }
+
+    /// Puts all that has changed onto the shelf, at the end.
+    pub fn keep_at_once(&mut self) {
+        self.keep_all(true);
+    }
+
+    fn keep_all(&mut self, at_once: bool) {
         let Some(keeping) = &mut self.keeping else { return };
         for (kind, id) in keeping.changed.drain() {
             let place = self.profiles.find(kind, &id);
@@ -159,13 +164,12 @@ impl Learner {
             keeping.shelf.put(kind, &id, &Kept { seen, measures: measures.collect() });
         }
         self.links.keep(&mut *keeping.shelf);
-        if std::mem::take(&mut keeping.priors_changed) {
-            let measures = self.priors.iter().map(|(measure, state)| {
-                let mut words = Vec::new();
-                state.write(&mut words);
-                KeptMeasure { measure: *measure, time: state.at, words }
-            });
-            keeping.shelf.put_common(&Kept { seen: 0, measures: measures.collect() });
+        if std::mem::take(&mut keeping.common_changed) {
+            let measures = self.common.kept_usual();
+            keeping.shelf.put_common(InCommon::Usual, &Kept { seen: 0, measures });
+        }
+        if let Some(measures) = self.common.kept_crowds(at_once) {
+            keeping.shelf.put_common(InCommon::Crowds, &Kept { seen: 0, measures });
         }
     }
 

@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
 use super::support::{DAY, HOUR, SIGNAL, at, house};
-use crate::learn::baseline::{BaselineState, share_of_prior};
+use crate::learn::baseline::BaselineState;
 use crate::model::{Baseline, Measured, Season, Value};
-use crate::signals::Usual;
+use crate::signals::{Usual, share_of_prior};
 
 const PLAIN: Baseline = Baseline { half_life: 14.0 * 86_400.0, season: None };
 

@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use super::support::{DAY, HOUR, SIGNAL, at, house, house_within};
 use crate::learn::Bounds;
 use crate::model::{Baseline, Count, Familiar, Measured, Season, Value};
-use crate::signals::SeenPlace;
+use crate::signals::{SeenContext, SeenPlace};
 
-fn all() -> [Measured; 8] {
+fn all() -> [Measured; 9] {
     let familiar = Familiar { keep: 16, forget_after: 86_400.0 };
     let season = Some(Season::HourOfWeek);
     let window = |seconds, count| Measured::Window { signal: SIGNAL, window: seconds, count };
@@ -18,6 +18,7 @@ fn all() -> [Measured; 8] {
         window(7.0 * 86_400.0, Count::Total),
         window(3600.0, Count::Distinct),
         window(3600.0, Count::Increase),
+        Measured::Context { half_life: 1e6 },
     ]
 }
 
@@ -48,6 +49,15 @@ proptest! {
             }
             let place = SeenPlace { latitude: x, longitude: x, radius_km: x };
             house.present(&id, Some(place), now);
+            let context = SeenContext(std::array::from_fn(|n| (millis >> (4 * n)) as u32 % 16));
+            house.came(&id, context, now);
+            let other = SeenContext(std::array::from_fn(|n| (millis >> (5 * n)) as u32 % 16));
+            for context in [context, other] {
+                if let Some(rarity) = house.rarity_of(&id, 8, &context) {
+                    prop_assert!((0.0..=1.0).contains(&rarity.risk), "{rarity:?}");
+                    prop_assert!((0.0..=1.0).contains(&rarity.confidence), "{rarity:?}");
+                }
+            }
             // Each measure by what it is of, in the order of `all`.
             if let Some(usual) = house.usual(&id) {
                 prop_assert!(usual.mean.is_finite() && usual.deviation.is_finite(), "{usual:?}");

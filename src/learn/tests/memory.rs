@@ -1,5 +1,6 @@
 use super::support::{HOUR, SIGNAL, USER, house};
 use crate::model::{Baseline, Count, Familiar, Measured, SignalId, Value};
+use crate::signals::SeenContext;
 
 /// Six measures as a busy policy has them, each as full as it gets.
 #[test]
@@ -34,4 +35,24 @@ fn a_user_with_six_measures_has_at_most_a_kilobyte() {
     let cold = house.learner.bytes() / users;
     println!("{hot} bytes hot, {cold} cold; {} bytes of cache", stats.bytes / users);
     assert!(hot + cold <= 1024, "{hot} + {cold} bytes");
+}
+
+/// As much as is kept of what somebody comes from and with.
+#[test]
+fn the_contexts_of_a_user_have_at_most_a_third_of_a_kilobyte() {
+    let mut house = house(&[Measured::Context { half_life: 30.0 * 86_400.0 }]);
+    let users = 500;
+    for user in 0..users {
+        let id = format!("user-{user:08}");
+        for n in 0..20 {
+            let context = SeenContext([1 + n; 7].map(|hash| hash + 100 * user as u32));
+            house.came(&id, context, i64::from(n) * HOUR);
+        }
+    }
+    let held = house.cache.read(USER, "user-00000000").unwrap();
+    let hot = held.record().unwrap().learned_bytes();
+    let cold = house.learner.bytes() / users;
+    println!("{hot} bytes hot, {cold} cold");
+    assert!(hot <= 64, "{hot} bytes of summaries");
+    assert!(hot + cold <= 440, "{hot} + {cold} bytes, with 96 of an empty profile");
 }

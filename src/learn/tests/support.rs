@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::learn::{Bounds, Learner};
 use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, SignalId, Timestamp, Value};
 use crate::signals::{
-    Cache, Item, LastPlace, Limits, Observation, Secrets, Seen, SeenPlace, Usual,
+    Cache, Item, LastPlace, Limits, Observation, Rarity, Secrets, Seen, SeenContext, SeenPlace,
+    Usual, rarity,
 };
 
 pub(super) const USER: EntityKind = EntityKind(0);
@@ -53,7 +54,20 @@ impl House {
     }
 
     pub(super) fn present(&mut self, id: &str, place: Option<SeenPlace>, millis: i64) {
-        self.take(id, Seen::Presence { place }, millis);
+        self.take(id, Seen::Presence { place, context: SeenContext::default() }, millis);
+    }
+
+    pub(super) fn came(&mut self, id: &str, context: SeenContext, millis: i64) {
+        self.take(id, Seen::Presence { place: None, context }, millis);
+    }
+
+    pub(super) fn rarity_of(
+        &self,
+        id: &str,
+        measure: u16,
+        context: &SeenContext,
+    ) -> Option<Rarity> {
+        self.told(id, measure, |item| rarity(Some(item), context))?
     }
 
     fn take(&mut self, id: &str, seen: Seen, millis: i64) {

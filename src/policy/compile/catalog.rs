@@ -50,6 +50,8 @@ pub(super) struct Catalogs<'a> {
     pub(super) peer_groups: Vec<&'a str>,
     /// The list of addresses behind which somebody may be anywhere.
     pub(super) travel_anywhere: Option<usize>,
+    /// What a request's user agent is, for `rarity`.
+    pub(super) user_agent: Option<(Node<'a>, cel::Expr)>,
     /// What links entities.
     pub(super) links: Vec<Identifier>,
     /// Changes that may be announced.
@@ -106,6 +108,7 @@ impl<'a> Catalogs<'a> {
             "travel",
             "links",
             "expected",
+            "user_agent",
         ];
         let all: Vec<_> = documents
             .into_iter()
@@ -140,6 +143,12 @@ impl<'a> Catalogs<'a> {
         for fields in &all {
             if let Some(node) = fields.get("links") {
                 catalogs.read_links(node, vocabulary, diagnostics);
+            }
+            if let Some(node) = fields.get("user_agent") {
+                if catalogs.user_agent.is_some() {
+                    diagnostics.error(node, "`user_agent` is declared twice");
+                }
+                catalogs.user_agent = node.expression(diagnostics).map(|expr| (node, expr));
             }
             if let Some(node) = fields.get("expected") {
                 catalogs.read_expected(node, vocabulary, diagnostics);

@@ -2,8 +2,8 @@
 
 use super::expression::{Expressions, Typed};
 use crate::model::{
-    Count, EntityKind, GeoField, MeasureId, Measured, Membership, Seconds, SignalDecl, SignalType,
-    Source, TravelFrom, Type,
+    ContextFrom, Count, EntityKind, GeoField, MeasureId, Measured, Membership, Owner, Seconds,
+    SignalDecl, SignalType, Source, TravelFrom, Type,
 };
 use crate::policy::cel::{self, ExprKind, Name};
 use crate::policy::diagnostic::quoted;
@@ -12,6 +12,8 @@ use crate::policy::diagnostic::quoted;
 const LONGEST_WINDOW: Seconds = 90.0 * 86_400.0;
 /// What was seen at an hour of the day counts half after so long.
 const HOURS_HALF_LIFE: Seconds = 30.0 * 86_400.0;
+/// So does what requests came from and with.
+const CONTEXT_HALF_LIFE: Seconds = 30.0 * 86_400.0;
 
 /// What a function of learned state takes at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,7 @@ impl Expressions<'_, '_> {
             ("familiar", [signal, value]) => self.familiar(signal, value)?,
             ("deviation", [signal]) => self.deviation(signal, signal)?,
             ("deviation", [value, signal]) => self.deviation(value, signal)?,
+            ("rarity", [entity]) => self.rarity(ast, entity)?,
             ("unusual_hour", [entity]) => self.unusual_hour(ast, entity)?,
             ("travel_speed", [entity, place]) => self.travel_speed(entity, place)?,
             (count @ ("rate" | "sum" | "distinct"), [signal, window]) => {
@@ -146,6 +149,34 @@ impl Expressions<'_, '_> {
         let of = Measured::Hours { half_life: HOURS_HALF_LIFE };
         let measure = self.learn(ast, kind, format!("hours({entity})"), of)?;
         Some(Source::UnusualHour { kind, measure })
+    }
+
+    fn rarity(&mut self, ast: &cel::Expr, entity: &cel::Expr) -> Option<Source> {
+        let kind = self.entity_kind(entity)?;
+        let from = self.context_from();
+        let of = Measured::Context { half_life: CONTEXT_HALF_LIFE };
+        let measure = self.learn(ast, kind, format!("context({entity})"), of)?;
+        self.slots.measures.seen_in(kind, from);
+        Some(Source::Rarity { kind, measure, from })
+    }
+
+    /// What a request comes from and with: its user agent as the catalog says, else the
+    /// header of that name, else what the caller sends.
+    fn context_from(&mut self) -> ContextFrom {
+        let slots = &mut self.slots;
+        let address = slots.intern("address.ip", Source::AddressIp, Type::Address, true);
+        let country = slots.geo(address, GeoField::Country, "geo(address.ip).country");
+        let asn = slots.geo(address, GeoField::Asn, "geo(address.ip).asn");
+        if let Some(user_agent) = slots.user_agent {
+            return ContextFrom { address, country, asn, user_agent, otherwise: None };
+        }
+        let header = Source::Header("user-agent".into());
+        let name = r#"request.headers["user-agent"]"#;
+        let user_agent = slots.intern(name, header, Type::Text, true);
+        let sent = Source::Property { owner: Owner::Context, key: "user_agent".into() };
+        let ty = self.catalogs.context.get("user_agent").copied().unwrap_or(Type::Any);
+        let otherwise = Some(slots.intern("context.user_agent", sent, ty, true));
+        ContextFrom { address, country, asn, user_agent, otherwise }
     }
 
     fn travel_speed(&mut self, entity: &cel::Expr, place: &cel::Expr) -> Option<Source> {

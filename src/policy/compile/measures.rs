@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::engine::Presence;
 use crate::model::{
-    EntityKind, LinkMeasure, Linked, Measure, MeasureId, Measured, Plan, TravelFrom, Vocabulary,
+    ContextFrom, EntityKind, LinkMeasure, Linked, Measure, MeasureId, Measured, Plan, TravelFrom,
+    Vocabulary,
 };
 
 /// The measures of a snapshot while it is built.
@@ -14,8 +15,8 @@ pub(super) struct Measures<'a> {
     vocabulary: &'a Vocabulary,
     measures: Vec<Measure>,
     links: Vec<LinkMeasure>,
-    /// Kinds that learn from being named in a request, and from where.
-    presences: BTreeMap<EntityKind, Option<TravelFrom>>,
+    /// Kinds that learn from being named in a request, and what of it.
+    presences: BTreeMap<EntityKind, Presence>,
 }
 
 impl<'a> Measures<'a> {
@@ -32,7 +33,7 @@ impl<'a> Measures<'a> {
     ) -> Option<MeasureId> {
         let id = self.vocabulary.measure(&name)?;
         if of.signal().is_none() {
-            self.presences.entry(kind).or_default();
+            self.presence(kind);
         }
         if !self.measures.iter().any(|measure| measure.id == id) {
             self.measures.push(Measure { id, kind, name: Arc::from(name), of });
@@ -56,11 +57,20 @@ impl<'a> Measures<'a> {
 
     /// Requests that name an entity of the kind teach where it is, as these slots say.
     pub(super) fn seen_from(&mut self, kind: EntityKind, from: TravelFrom) {
-        self.presences.entry(kind).or_default().get_or_insert(from);
+        self.presence(kind).from.get_or_insert(from);
+    }
+
+    /// As well as what they come from and with.
+    pub(super) fn seen_in(&mut self, kind: EntityKind, context: ContextFrom) {
+        self.presence(kind).context.get_or_insert(context);
+    }
+
+    fn presence(&mut self, kind: EntityKind) -> &mut Presence {
+        self.presences.entry(kind).or_insert(Presence { kind, from: None, context: None })
     }
 
     pub(super) fn presences(&self) -> Vec<Presence> {
-        self.presences.iter().map(|(kind, from)| Presence { kind: *kind, from: *from }).collect()
+        self.presences.values().copied().collect()
     }
 
     pub(super) fn plan(&self) -> Plan {

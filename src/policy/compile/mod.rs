@@ -32,10 +32,11 @@ use measures::Measures;
 use slots::Slots;
 use trust::{CompiledPolicy, Head};
 
+use super::cel;
 use super::diagnostic::{Diagnostics, quoted};
-use super::source::{Document, DocumentKind, SourceSet};
+use super::source::{Document, DocumentKind, Node, SourceSet};
 use crate::engine::{PolicyId, Snapshot};
-use crate::model::{Catalog, SlotId, Vocabulary};
+use crate::model::{Catalog, SlotId, Type, Vocabulary};
 
 /// What others can know of a policy before it is compiled.
 #[derive(Debug)]
@@ -108,6 +109,11 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
             slots.close(slot, &mut observed);
         }
     }
+    for context in presences.iter().filter_map(|presence| presence.context) {
+        for slot in context.slots() {
+            slots.close(slot, &mut observed);
+        }
+    }
     let snapshot = Snapshot {
         revision: set.revision.as_str().into(),
         catalog: Arc::new(
@@ -131,31 +137,41 @@ fn split(documents: &[Document]) -> (Vec<&Document>, Vec<&Document>) {
     (of(DocumentKind::Catalog), of(DocumentKind::TrustPolicy))
 }
 
-/// Compiles what requests teach: `observe` must be something that look-up fills.
+/// Compiles what requests teach: `observe` and `user_agent` must be something that look-up
+/// fills.
 fn compile_observations<'a>(
     catalogs: &Catalogs<'a>,
     names: &HashMap<&'a str, Composable>,
     slots: &mut Slots<'a>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<crate::model::SignalDecl> {
+    let mut wrong_agent = None;
+    let mut observed = |(node, ast): &(Node<'a>, cel::Expr), slots: &mut Slots<'a>| {
+        let mut expressions = Expressions::new(catalogs, names, slots, diagnostics, *node);
+        let typed = expressions.compile(*node, ast, Stage::Value)?;
+        if let crate::engine::Expr::Slot(slot) = typed.expr {
+            return Some((slot, typed.ty));
+        }
+        diagnostics
+            .error(*node, "only what look-up reads can be observed")
+            .help("name a part of the request or `geo(address.ip).country`, say");
+        None
+    };
+    if let Some(agent) = &catalogs.user_agent
+        && let Some((slot, ty)) = observed(agent, slots)
+    {
+        slots.user_agent = Some(slot);
+        wrong_agent = (!matches!(ty, Type::Text | Type::Any)).then_some((agent.0, ty));
+    }
     let mut signals = Vec::new();
     for declared in &catalogs.signals {
         let mut decl = declared.decl.clone();
-        if let Some((node, ast)) = &declared.observe {
-            let mut expressions = Expressions::new(catalogs, names, slots, diagnostics, *node);
-            if let Some(typed) = expressions.compile(*node, ast, Stage::Value) {
-                match typed.expr {
-                    crate::engine::Expr::Slot(slot) => decl.observe = Some(slot),
-                    _ => {
-                        diagnostics
-                            .error(*node, "only what look-up reads can be observed")
-                            .help("name a part of the request or `geo(address.ip).country`, say");
-                    }
-                }
-            }
-        }
+        decl.observe = declared.observe.as_ref().and_then(|it| Some(observed(it, slots)?.0));
         declared.learned(catalogs, &mut slots.measures);
         signals.push(decl);
+    }
+    if let Some((node, ty)) = wrong_agent {
+        diagnostics.error(node, format!("a user agent is a text, and this is a {ty}"));
     }
     signals
 }

@@ -12,6 +12,8 @@ use crate::model::{Constant, GeoField, GeoQuery, Slot, SlotId, Source, Type};
 pub(super) struct Slots<'a> {
     /// What is to be learned for some of them.
     pub(super) measures: Measures<'a>,
+    /// The user agent, where the catalog says what it is.
+    pub(super) user_agent: Option<SlotId>,
     slots: Vec<Slot>,
     by_name: HashMap<Arc<str>, SlotId>,
     geo_queries: HashMap<SlotId, u16>,
@@ -19,7 +21,13 @@ pub(super) struct Slots<'a> {
 
 impl<'a> Slots<'a> {
     pub(super) fn new(measures: Measures<'a>) -> Self {
-        Slots { measures, slots: Vec::new(), by_name: HashMap::new(), geo_queries: HashMap::new() }
+        Slots {
+            measures,
+            user_agent: None,
+            slots: Vec::new(),
+            by_name: HashMap::new(),
+            geo_queries: HashMap::new(),
+        }
     }
 
     /// The slot of this name, made on first sight.

@@ -108,6 +108,13 @@ impl Secrets {
         }
         Some(hasher.finish())
     }
+
+    /// A hash of one feature of a request's context, unlike that of any other value.
+    pub(super) fn feature_hash(&self, feature: u8, of: &[u8]) -> u32 {
+        let mut hasher = SipHasher13::new_with_key(&self.values);
+        (8u8, feature, of).hash(&mut hasher);
+        hasher.finish() as u32
+    }
 }
 
 /// Secrets don't go to logs.

@@ -1,7 +1,8 @@
 //! Functions of learned state: a record's summary and what the request says.
 
 use super::LookUp;
-use crate::model::{EntityKind, MeasureId, Reading, SlotId, TravelFrom, Value, View};
+use crate::model::{ContextFrom, EntityKind, MeasureId, Reading, SlotId, TravelFrom, Value, View};
+use crate::signals::context::{SeenContext, rarity};
 use crate::signals::learned::{Item, LastPlace};
 
 /// Deviations are told up to here.
@@ -56,6 +57,28 @@ impl<'v> LookUp<'v, '_> {
         let hour = self.request.now.millis().div_euclid(3_600_000).rem_euclid(24) as usize;
         let usual = self.summary(kind, measure).map(|hours| hours.hour(hour));
         usual.map_or(Value::Missing, |usual| Value::Number(1.0 - usual))
+    }
+
+    /// `rarity(entity)`: as sure as much is known of the entity.
+    pub(super) fn rarity(
+        &self,
+        kind: EntityKind,
+        measure: MeasureId,
+        from: &ContextFrom,
+        view: &View<'v>,
+    ) -> Reading<'v> {
+        if self.request.entities.get(kind).is_none() {
+            return Reading::MISSING;
+        }
+        let known = self.summary(kind, measure);
+        if known.is_none() && !self.sources.cache.priors().knows_contexts(measure) {
+            return Reading::MISSING;
+        }
+        let context = SeenContext::of(view, from, self.sources.cache);
+        rarity(known, &context).map_or(Reading::MISSING, |rarity| Reading {
+            value: Value::number(rarity.risk),
+            freshness: rarity.confidence,
+        })
     }
 
     /// `rate(signal, window)` and its like.

@@ -16,10 +16,14 @@ use plimsoll::api::identity::Identity;
 use plimsoll::api::pdp::{Pdp, Published};
 use plimsoll::config::IdentityConfig;
 use plimsoll::engine::{Evaluation, evaluate};
-use plimsoll::model::{Reading, SlotId, Timestamp, Type, Value, View, Vocabulary};
+use plimsoll::model::{
+    Entities, Http, Party, Reading, SlotId, Timestamp, Type, Value, View, Vocabulary,
+};
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
-use plimsoll::signals::{Cache, Feeds, Limits, Observations, Secrets};
+use plimsoll::signals::{
+    Cache, Feeds, Lifts, Limits, Observations, Secrets, Sources, Summary, kinds_of, look_up,
+};
 use plimsoll::telemetry::{DecisionMetrics, Traces};
 use prost::Message as _;
 
@@ -76,6 +80,59 @@ fn evaluation_allocates_nothing() {
             assert_eq!(ALLOCATIONS.get() - before, 0, "{name:?}, all known: {known}");
         }
     }
+}
+
+const RARITY: &str = r#"
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {name: session}
+score:
+  range: [0, 100]
+  direction: risk
+  missing: 0
+  factors: {unlike: {value: rarity(user)}}
+levels: {low: {from: 0}, high: {from: 50}}
+rules:
+  - {name: all, when: 'score >= 0', decision: allow}
+"#;
+
+#[test]
+fn holding_a_context_against_what_is_known_allocates_nothing() {
+    let vocabulary = Vocabulary::new();
+    let (snapshot, _) = compile(&SourceSet::from_memory([("p.yaml", RARITY)]), &vocabulary);
+    let snapshot = snapshot.unwrap();
+    let (kind, measure) = snapshot.slots.iter().find_map(|slot| slot.source.measure()).unwrap();
+    let now = Timestamp::from_millis(1_780_304_400_000);
+    let cache = Cache::new(Limits::default(), Secrets::random().unwrap());
+    let lifts = Lifts { weights: [30.0; 7], values: (1..15).map(|n| (n, 4.0)).collect() };
+    cache
+        .update(kind, "u1", now, |r| r.summarise(measure, &Summary::Context(lifts.into())))
+        .unwrap();
+    let agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0 ".repeat(9);
+    let headers = [("user-agent", agent.as_str())];
+    let mut request = plimsoll::model::Request {
+        now,
+        subject: Party::default(),
+        action: "read",
+        resource: Party::default(),
+        http: Some(Http { headers: &headers, ..Http::default() }),
+        entities: Entities::default(),
+        address: Some("2001:db8::7".parse().unwrap()),
+        properties: &[],
+        enforces_limits: false,
+    };
+    request.entities.set(kind, "u1");
+    let (feeds, arena) = (Feeds::new(Vec::new(), None).load(), bumpalo::Bump::new());
+    let reads = &snapshot.policies[0].reads;
+    let records = cache.fetch(&request.entities, kinds_of(&snapshot.slots, reads), now);
+    let sources = Sources { cache: &cache, records: &records, feeds: &feeds, arena: &arena };
+    let mut view = View::new(snapshot.slots.len(), now, false);
+    let before = ALLOCATIONS.get();
+    look_up(&snapshot.slots, reads, &request, &[], &sources, &mut view);
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    let rarity = snapshot.slots.iter().position(|slot| &*slot.name == "rarity(user)").unwrap();
+    let reading = view.read(SlotId(u32::try_from(rarity).unwrap()));
+    assert!(matches!(reading.value, Value::Number(x) if x > 0.9), "{reading:?}");
 }
 
 const POLICY: &str = r#"

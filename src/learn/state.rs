@@ -24,7 +24,7 @@ pub(super) enum State {
     Hours(HoursState),
     Place(PlaceState),
     Window(WindowState),
-    Context(ContextState),
+    Context(Box<ContextState>),
 }
 
 impl State {
@@ -35,7 +35,7 @@ impl State {
             Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
             Measured::Place => State::Place(PlaceState::read(head, words)),
             Measured::Window { count, .. } => State::Window(WindowState::read(head, words, *count)),
-            Measured::Context { .. } => State::Context(ContextState::read(head, words)),
+            Measured::Context { .. } => State::Context(ContextState::read(head, words).into()),
         }
     }
 
@@ -169,7 +169,7 @@ impl State {
             }
             (State::Context(state), Measured::Context { half_life }) => {
                 let crowd = common.crowd(measure.id)?;
-                Some(Summary::Context(state.lifts(crowd, now, *half_life)))
+                Some(Summary::Context(state.lifts(crowd, now, *half_life).into()))
             }
             _ => None,
         }

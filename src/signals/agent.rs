@@ -26,8 +26,8 @@ pub(super) enum Os {
     Windows,
     Android,
     Ios,
-    ChromeOs,
-    MacOs,
+    Chromebook,
+    Mac,
     Linux,
 }
 
@@ -66,8 +66,8 @@ fn system(word: &str) -> Option<(u8, Os)> {
         "Windows" => (4, Os::Windows),
         "Android" => (4, Os::Android),
         "iPhone" | "iPad" | "iPod" => (4, Os::Ios),
-        "CrOS" => (3, Os::ChromeOs),
-        "Mac" | "Macintosh" => (2, Os::MacOs),
+        "CrOS" => (3, Os::Chromebook),
+        "Mac" | "Macintosh" => (2, Os::Mac),
         "Linux" | "X11" => (1, Os::Linux),
         _ => return None,
     })
@@ -119,7 +119,7 @@ impl<'a> Agent<'a> {
             _ if is_mobile => Device::Phone,
             Os::Android => Device::Tablet,
             Os::Unknown => Device::Other,
-            Os::Windows | Os::ChromeOs | Os::MacOs | Os::Linux => Device::Desktop,
+            Os::Windows | Os::Chromebook | Os::Mac | Os::Linux => Device::Desktop,
         };
         Agent { browser: client.1, major: major(client.2), os: os.1, device }
     }
@@ -168,7 +168,7 @@ mod tests {
                  Gecko) Version/17.5 Safari/605.1.15",
                 "Safari",
                 17,
-                Os::MacOs,
+                Os::Mac,
                 Device::Desktop,
             ),
             (

@@ -76,7 +76,7 @@ pub enum Summary {
     /// What a window counts, or what is asked of links; may be infinite.
     Window(f64),
     /// What requests come from and with.
-    Context(Lifts),
+    Context(Box<Lifts>),
 }
 
 /// What is usual for a number.

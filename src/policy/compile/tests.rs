@@ -5,7 +5,7 @@ mod reference;
 
 use super::compile;
 use crate::engine::Snapshot;
-use crate::model::{ListSource, Vocabulary};
+use crate::model::{ListSource, SlotId, Vocabulary};
 use crate::policy::diagnostic::Diagnostics;
 use crate::policy::source::SourceSet;
 
@@ -65,6 +65,35 @@ fn a_good_policy_is_silent() {
     let (snapshot, diagnostics) = load(&policy("user.auth_count", "", ""));
     assert!(diagnostics.is_empty(), "{}", diagnostics.render(false));
     assert_eq!(snapshot.unwrap().policies.len(), 1);
+}
+
+#[test]
+fn the_catalog_says_what_a_user_agent_is() {
+    let with = |agent: &str| {
+        let rules = r#"rules: [{name: unlike, when: 'rarity(user) > 0.9', decision: deny}]"#;
+        let catalog = "apiVersion: plimsoll/v1\nkind: Catalog\n";
+        format!("{}\n---\n{catalog}{agent}", policy("user.auth_count", "", rules))
+    };
+    let slots = |agent: &str| -> Vec<String> {
+        let (snapshot, diagnostics) = load(&with(agent));
+        let snapshot = snapshot.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
+        let name = |id: SlotId| snapshot.slots[id.0 as usize].name.to_string();
+        let from = snapshot.presences[0].context.unwrap();
+        from.slots().skip(3).map(name).collect()
+    };
+    let header = r#"request.headers["user-agent"]"#;
+    assert_eq!(slots("context: {user_agent: string}"), [header, "context.user_agent"]);
+    let own = r#"request.headers["x-agent"]"#;
+    assert_eq!(slots(&format!("user_agent: '{own}'")), [own], "and nothing else");
+    tells(&with("user_agent: user.auth_cuont"), "did you mean `user.auth_count`?");
+    tells(&with("user_agent: user.auth_count"), "a user agent is a text, and this is a number");
+    tells(&with("user_agent: '\"x\" + \"y\"'"), "strings can't be joined");
+    tells(&with("user_agent: '\"curl\"'"), "only what look-up reads can be observed");
+    let twice = format!(
+        "{}\n---\napiVersion: plimsoll/v1\nkind: Catalog\nuser_agent: user.name",
+        with("user_agent: user.name")
+    );
+    tells(&twice, "`user_agent` is declared twice");
 }
 
 #[test]

@@ -117,7 +117,7 @@ proptest! {
         others in proptest::collection::vec(0u32..1 << 18, 32),
     ) {
         let lifts = values.iter().map(|(hash, lift)| (*hash, lift.exp2())).collect();
-        let words = only(&Summary::Context(Lifts { weights, values: lifts }));
+        let words = only(&Summary::Context(Lifts { weights, values: lifts }.into()));
         for (level, weight) in weights.iter().enumerate() {
             prop_assert!((item(&words).seen(level) - weight).abs() <= (1.0 + weight) * 0.045);
         }
@@ -134,7 +134,7 @@ proptest! {
 #[test]
 fn lifts_beyond_what_can_be_said_are_the_most_that_can() {
     let values = [(1, 0.0), (2, f64::INFINITY), (3, f64::NAN)].into_iter().collect();
-    let words = only(&Summary::Context(Lifts { weights: [f64::MAX; 7], values }));
+    let words = only(&Summary::Context(Lifts { weights: [f64::MAX; 7], values }.into()));
     for hash in 1..=3 {
         let lift = item(&words).lift(hash).unwrap();
         assert!(lift > 1e-5 && lift < 1e5, "{lift}");

@@ -50,6 +50,13 @@ pub(super) fn document() -> Json {
                     )],
                 ),
             ),
+            (
+                "user_agent",
+                part(
+                    "expression",
+                    "The user agent that `rarity` goes by. Left out: the header `user-agent`, else `context.user_agent`.",
+                ),
+            ),
             ("links", learned::links()),
             ("expected", learned::expected()),
         ],

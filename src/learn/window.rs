@@ -9,7 +9,7 @@
 //! estimated by linear counting (K.-Y. Whang et al., "A linear-time probabilistic
 //! counting algorithm for database applications", 1990) over [`CELLS`] cells, each of
 //! which knows in which part of the window it was hit last. Its standard error is 4 %
-//! at 500 values and 8 % at 2000; it says [`MOST_DISTINCT`] at most.
+//! at 500 values and 9 % at 2000; it says [`MOST_DISTINCT`] at most.
 
 use super::words::{self, Head, number, word_of};
 use crate::model::{Count, Seconds, Timestamp};

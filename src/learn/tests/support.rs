@@ -30,7 +30,13 @@ pub(super) fn house(measures: &[Measured]) -> House {
 }
 
 pub(super) fn house_within(measures: &[Measured], bounds: Bounds) -> House {
-    let cache = Arc::new(Cache::new(Limits::default(), Secrets::random().unwrap()));
+    house_of_key(measures, bounds, 1)
+}
+
+/// Values hash by the key: an estimate that rests on hashes is the same in each run.
+pub(super) fn house_of_key(measures: &[Measured], bounds: Bounds, key: u8) -> House {
+    let secrets = Secrets::of_keys([key; 16], [key; 16]);
+    let cache = Arc::new(Cache::new(Limits::default(), secrets));
     let mut learner = Learner::new(Arc::clone(&cache), bounds, 1);
     let measure = |(n, of): (usize, &Measured)| Measure {
         id: MeasureId(n as u16),

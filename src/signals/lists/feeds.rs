@@ -2,7 +2,6 @@
 //! those change, or given by who fetches them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -22,6 +21,8 @@ pub struct Feeds {
     feeds: Mutex<Vec<Feed>>,
     /// Who reads files.
     reading: Mutex<()>,
+    /// What was used before, until no request reads it any more.
+    retired: Mutex<Vec<Arc<Loaded>>>,
     keep: Option<Keep>,
 }
 
@@ -48,6 +49,7 @@ impl Feeds {
             loaded: ArcSwap::from_pointee(collect(&feeds)),
             feeds: Mutex::new(feeds),
             reading: Mutex::default(),
+            retired: Mutex::default(),
             keep: earlier.and_then(|feeds| feeds.keep.clone()),
         }
     }
@@ -77,6 +79,7 @@ impl Feeds {
     /// files: for a cold thread.
     pub fn reload(&self, now: Timestamp) -> usize {
         let _alone = self.reading.lock();
+        self.bury();
         let feeds = self.feeds.lock().len();
         let mut fresh = 0;
         for at in 0..feeds {
@@ -87,9 +90,7 @@ impl Feeds {
             let mut feeds = self.feeds.lock();
             if feeds.get_mut(at).is_some_and(|feed| feed.take(found, now)) {
                 fresh += 1;
-                let before = self.loaded.swap(Arc::new(collect(&feeds)));
-                drop(feeds);
-                retire(before);
+                self.serve(&feeds);
             }
         }
         fresh
@@ -167,21 +168,22 @@ impl Feeds {
         };
         let Some(feed) = feeds.iter_mut().find(is_it) else { return false };
         change(feed);
-        let before = self.loaded.swap(Arc::new(collect(&feeds)));
-        drop(feeds);
-        retire(before);
+        self.serve(&feeds);
         true
     }
-}
 
-/// Drops what was used before, here rather than on the thread of the last request that
-/// reads it: to give back a large list takes a while.
-fn retire(before: Arc<Loaded>) {
-    for _ in 0..100 {
-        if Arc::strong_count(&before) == 1 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
+    /// Lets requests read what the feeds now have. What they read before is kept: to give
+    /// back a large list takes a while, and must not fall to the last request that reads it.
+    fn serve(&self, feeds: &[Feed]) {
+        let before = self.loaded.swap(Arc::new(collect(feeds)));
+        self.retired.lock().push(before);
+    }
+
+    /// Gives back what no request reads any more.
+    fn bury(&self) {
+        let unread = |kept: &mut Arc<Loaded>| Arc::strong_count(kept) == 1;
+        let dead: Vec<_> = self.retired.lock().extract_if(.., unread).collect();
+        drop(dead);
     }
 }
 

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/tokens.rs"]
+mod tokens;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -255,12 +258,10 @@ fn what_is_wrong_is_refused_with_its_place() {
 #[test]
 fn only_who_may_announce_can() {
     let folder = TempDir::new().unwrap();
-    let tokens = folder.path().join("tokens");
-    // Of `secret` and of `other`.
-    let text = "\
-        feed 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b report,review,decide\n\
-        desk d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa announce\n";
-    std::fs::write(&tokens, text).unwrap();
+    let tokens = tokens::write(
+        folder.path(),
+        &[("feed", "secret", "report,review,decide"), ("desk", "other", "announce")],
+    );
     let auth = AuthConfig { tokens: Some(tokens), ..AuthConfig::default() };
     let (house, _policies) = house(None, Some(auth));
     let (url, entity) =

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/tokens.rs"]
+mod tokens;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -145,12 +148,8 @@ fn what_is_no_label_is_refused_and_named() {
 #[test]
 fn labels_are_for_reviewers_over_grpc_and_http() {
     let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens");
-    // Of `secret` and of `other`.
-    let text = "\
-        feed 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b report\n\
-        case d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa review\n";
-    std::fs::write(&tokens, text).unwrap();
+    let tokens =
+        tokens::write(folder.path(), &[("feed", "secret", "report"), ("case", "other", "review")]);
     let house = house(Some(AuthConfig { tokens: Some(tokens), ..AuthConfig::default() }));
     let none = json!({"labels": []});
     for (token, status) in [(None, 401), (Some("secret"), 403), (Some("other"), 200)] {

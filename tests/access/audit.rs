@@ -8,6 +8,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request};
 
 use super::processes::plimsoll::Plimsoll;
+use super::processes::tokens;
 
 struct House {
     plimsoll: Plimsoll,
@@ -18,12 +19,10 @@ struct House {
 impl House {
     fn new(policies: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tokens = folder.path().join("tokens");
-        // Of `secret` and of `other`.
-        let text = "\
-            root 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b admin,report,announce\n\
-            feed d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa report\n";
-        std::fs::write(&tokens, text).unwrap();
+        let tokens = tokens::write(
+            folder.path(),
+            &[("root", "secret", "admin,report,announce"), ("feed", "other", "report")],
+        );
         let settings = json!({
             "auth": {"tokens": tokens},
             // The audit log does not depend on how much else is logged.

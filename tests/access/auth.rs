@@ -12,6 +12,7 @@ use plimsoll::proto::{Entity, ForgetRequest, ReportRequest};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use super::processes::tokens;
 use super::support::{Authority, Files, channel};
 
 pub fn config() -> Config {
@@ -78,12 +79,10 @@ fn an_open_port_without_auth_is_refused_with_the_lines_that_mend_it() {
 #[tokio::test]
 async fn tokens_open_what_their_lines_say() {
     let folder = tempfile::tempdir().unwrap();
-    let tokens = folder.path().join("tokens");
-    // Of `secret` and of `other`.
-    let text = "\
-        feed 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b report\n\
-        root d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa admin,report\n";
-    std::fs::write(&tokens, text).unwrap();
+    let tokens = tokens::write(
+        folder.path(),
+        &[("feed", "secret", "report"), ("root", "other", "admin,report")],
+    );
     let mut config = config();
     config.auth = Some(AuthConfig { tokens: Some(tokens), ..AuthConfig::default() });
     let app = App::start(&config).unwrap();

@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 use support::PATIENCE;
 use support::plimsoll::Plimsoll;
 use support::process::run;
+use support::tokens;
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -108,10 +109,7 @@ fn a_client_that_may_not_ask_is_told_so() {
 
 fn serve_guarded(policies: &str) -> Plimsoll {
     let folder = TempDir::new().unwrap();
-    let tokens = folder.path().join("tokens");
-    // Of `secret`.
-    let text = "app 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b decide,report,review\n";
-    std::fs::write(&tokens, text).unwrap();
+    let tokens = tokens::write(folder.path(), &[("app", "secret", "decide,report,review")]);
     let auth = json!({"auth": {"tokens": tokens, "local": []}});
     Plimsoll::serve(policies, &auth)
 }

@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod house;
 pub mod plimsoll;
 pub mod process;
+pub mod tokens;
 pub mod upstream;
 
 use std::time::Duration;

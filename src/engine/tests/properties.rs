@@ -39,54 +39,32 @@ fn softened() -> impl Strategy<Value = Softened> {
     (some, by, any::<bool>()).prop_map(|(factors, by, in_force)| Softened { factors, by, in_force })
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
-    let combines =
-        || prop::sample::select(vec!["weighted_sum", "max", "min", "noisy_or", "ranked"]);
-    (
-        prop::sample::select(vec!["trust", "risk"]),
-        combines(),
-        combines(),
-        prop::sample::select(vec!["worst", "skip", "0.3"]),
-        prop::sample::select(vec![(0.0, 1.0), (0.0, 100.0), (0.0, 1000.0), (-5.0, 7.0)]),
-        prop::collection::vec(0.01_f64..1.0, 5),
-        1_usize..5,
-        prop::collection::vec(
-            (
-                prop::sample::select(vec!["no_better_than", "no_worse_than", "add", "set", "odds"]),
-                0.0_f64..1.0,
-            ),
-            0..4,
-        ),
-        prop::collection::vec(prop::option::of(-0.5_f64..1.5), 5),
-        prop::collection::vec(softened(), 0..=2),
-    )
-        .prop_map(
-            |(
-                direction,
-                combine,
-                total,
-                missing,
-                range,
-                weights,
-                split,
-                adjustments,
-                values,
-                softened,
-            )| {
-                Drawn {
-                    direction,
-                    combine,
-                    total,
-                    missing,
-                    range,
-                    weights,
-                    split,
-                    adjustments,
-                    values,
-                    softened,
-                }
-            },
-        )
+fn combines() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["weighted_sum", "max", "min", "noisy_or", "ranked"])
+}
+
+fn adjustment() -> impl Strategy<Value = (&'static str, f64)> {
+    let how = vec!["no_better_than", "no_worse_than", "add", "set", "odds"];
+    (prop::sample::select(how), 0.0_f64..1.0)
+}
+
+prop_compose! {
+    fn drawn()(
+        direction in prop::sample::select(vec!["trust", "risk"]),
+        combine in combines(),
+        total in combines(),
+        missing in prop::sample::select(vec!["worst", "skip", "0.3"]),
+        range in prop::sample::select(vec![(0.0, 1.0), (0.0, 100.0), (0.0, 1000.0), (-5.0, 7.0)]),
+        weights in prop::collection::vec(0.01_f64..1.0, 5),
+        split in 1_usize..5,
+        adjustments in prop::collection::vec(adjustment(), 0..4),
+        values in prop::collection::vec(prop::option::of(-0.5_f64..1.5), 5),
+        softened in prop::collection::vec(softened(), 0..=2),
+    ) -> Drawn {
+        Drawn {
+            direction, combine, total, missing, range, weights, split, adjustments, values, softened,
+        }
+    }
 }
 
 impl Drawn {

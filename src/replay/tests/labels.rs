@@ -8,7 +8,7 @@ const DAY: i64 = 86_400_000;
 /// 2026-01-05T00:00:00Z
 const START: i64 = 1_767_571_200_000;
 
-const POLICIES: &str = r#"
+const CATALOG: &str = r#"
 apiVersion: plimsoll/v1
 kind: Catalog
 entities: {user: {}, device: {}}
@@ -20,55 +20,46 @@ links:
   user.phone: {}
   device.id: {of: user}
 context: {place: string}
----
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: near}
-score:
-  range: [0, 100]
-  direction: risk
-  missing: 0
-  prior: 0
-  factors: {near: {value: 'linked_to_flagged(user, 4)', curve: {linear: {from: 4, to: 0}}}}
-levels: {all: {from: 0}}
-rules: [{name: all, when: 'action.name == "ask"', decision: allow}]
----
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: rate}
-score:
-  range: [0, 100]
-  direction: risk
-  missing: 0
-  prior: 0
-  factors: {rate: {value: 'flag_rate(device, "30d", "10d")'}}
-levels: {all: {from: 0}}
-rules: [{name: all, when: 'action.name == "ask"', decision: allow}]
----
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: place}
-score:
-  range: [0, 100]
-  direction: risk
-  missing: 0.5
-  prior: 50
-  factors: {place: {value: 'familiar(user.place, context.place)', curve: {bool: {true: 0, false: 1}}}}
-levels: {all: {from: 0}}
-rules: [{name: all, when: 'action.name == "ask"', decision: allow}]
----
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: total}
-score:
-  range: [0, 100]
-  direction: risk
-  missing: 0
-  prior: 0
-  factors: {total: {value: 'sum(user.amount, "7d")', curve: {linear: {to: 100}}}}
-levels: {all: {from: 0}}
-rules: [{name: all, when: 'action.name == "ask"', decision: allow}]
 "#;
+
+/// Policies of one factor each; where it is missing, the score is 0 or the one given.
+fn policies() -> String {
+    let policy = |name: &str, missing: f64, factor: &str| {
+        format!(
+            r#"
+---
+apiVersion: plimsoll/v1
+kind: TrustPolicy
+metadata: {{name: {name}}}
+score:
+  range: [0, 100]
+  direction: risk
+  missing: {missing}
+  prior: {}
+  factors: {{{name}: {{{factor}}}}}
+levels: {{all: {{from: 0}}}}
+rules: [{{name: all, when: 'action.name == "ask"', decision: allow}}]
+"#,
+            missing * 100.0
+        )
+    };
+    [
+        CATALOG.to_owned(),
+        policy(
+            "near",
+            0.0,
+            "value: 'linked_to_flagged(user, 4)', curve: {linear: {from: 4, to: 0}}",
+        ),
+        policy("rate", 0.0, r#"value: 'flag_rate(device, "30d", "10d")'"#),
+        policy(
+            "place",
+            0.5,
+            "value: 'familiar(user.place, context.place)', curve: {bool: {true: 0, false: 1}}",
+        ),
+        policy("total", 0.0, r#"value: 'sum(user.amount, "7d")', curve: {linear: {to: 100}}"#),
+    ]
+    .concat()
+}
 
 fn report(at: i64, user: &str, signals: &Json) -> Json {
     let at = START + at;
@@ -91,7 +82,7 @@ fn ask(at: i64, user: &str, action: &str) -> Json {
 /// Fraud is next door from the moment at which somebody said so, not from when it happened.
 #[test]
 fn a_label_counts_from_when_it_comes() {
-    let mut world = world(POLICIES, "near");
+    let mut world = world(&policies(), "near");
     for user in ["ann", "bob"] {
         step(&mut world, &report(DAY, user, &json!({"phone": "555"})));
     }
@@ -107,7 +98,7 @@ fn a_label_counts_from_when_it_comes() {
 /// `flag_rate(device, "30d", "10d")`: by when it happened, and only what is known by now.
 #[test]
 fn a_share_of_fraud_is_of_events_older_than_the_delay() {
-    let mut world = world(POLICIES, "rate");
+    let mut world = world(&policies(), "rate");
     for user in ["ann", "bob"] {
         step(&mut world, &ask(DAY, user, "ask"));
     }
@@ -127,7 +118,7 @@ fn a_share_of_fraud_is_of_events_older_than_the_delay() {
 /// `learn: {delay: 5d}`: what waits is dropped where the label comes first.
 #[test]
 fn what_waits_is_not_learned_of_who_was_labelled() {
-    let mut world = world(POLICIES, "place");
+    let mut world = world(&policies(), "place");
     for user in ["ann", "bob"] {
         step(&mut world, &report(DAY, user, &json!({"place": "home"})));
     }
@@ -141,7 +132,7 @@ fn what_waits_is_not_learned_of_who_was_labelled() {
 /// What was refused did not happen.
 #[test]
 fn what_follows_from_a_request_is_reported_once_it_is_let_through() {
-    let mut world = world(POLICIES, "total");
+    let mut world = world(&policies(), "total");
     let then = json!([{"entity": {"type": "user", "id": "ann"}, "signals": {"amount": 40}}]);
     for (at, action, score) in
         [(1, "ask", 0.0), (2, "take", 40.0), (3, "ask", 40.0), (4, "ask", 80.0)]
@@ -157,7 +148,7 @@ fn what_follows_from_a_request_is_reported_once_it_is_let_through() {
 /// A report that comes late counts where it belongs.
 #[test]
 fn a_report_says_when_it_was_observed() {
-    let mut world = world(POLICIES, "total");
+    let mut world = world(&policies(), "total");
     let mut late = report(10 * DAY, "ann", &json!({"amount": 30}));
     late["report"]["observed_at"] = json!(START + 4 * DAY);
     step(&mut world, &late);

@@ -24,9 +24,9 @@ use crate::api::jwt::Jwt;
 use crate::api::load::Load;
 use crate::api::pdp::Pdp;
 use crate::api::transport::{BindError, Listen, Options, Server};
-use crate::config::{Config, DataConfig, Listener};
+use crate::config::{Config, DataConfig, Listener, SignalsConfig};
 use crate::feeds::{self, Keeper};
-use crate::learn::{self, Bounds, Learner};
+use crate::learn::{self, Bounds, Learner, LinkBounds};
 use crate::model::{Plan, Timestamp, Vocabulary};
 use crate::policy::publisher::Publisher;
 use crate::signals::{Cache, Keep, Limits, Observations, Secrets};
@@ -191,7 +191,7 @@ impl App {
         gate.load()?;
         gate.look();
         let (watching, published) = (Arc::clone(&publisher), gate.clone());
-        let bounds = Bounds { max_profiles: config.signals.max_entities, ..Bounds::default() };
+        let bounds = bounds(&config.signals);
         let mut learner = Learner::new(Arc::clone(&cache), bounds, fastrand::u64(..));
         if let Some(store) = &store {
             learner.keep_on(Box::new(Shelf(Arc::clone(store))));
@@ -294,6 +294,11 @@ fn keep_of(data: &DataConfig) -> Option<Keep> {
 }
 
 /// What is learned under the revision that decides.
+fn bounds(config: &SignalsConfig) -> Bounds {
+    let links = LinkBounds::of(config.max_links, config.max_labels);
+    Bounds { max_profiles: config.max_entities, links, ..Bounds::default() }
+}
+
 fn plan_of(pdp: &Pdp) -> Option<Arc<Plan>> {
     pdp.published().as_ref().map(|now| Arc::clone(&now.snapshot.plan))
 }

@@ -243,6 +243,11 @@ pub struct SignalsConfig {
     pub max_bytes: usize,
     /// How many observations may wait to be learned; more are counted and dropped.
     pub observation_queue: usize,
+    /// How many links between entities and values of their identifiers are kept; of entities
+    /// that have any a quarter as many, of values half as many.
+    pub max_links: usize,
+    /// How many entities can be labelled.
+    pub max_labels: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -379,6 +384,8 @@ impl Default for SignalsConfig {
             max_entities: 4_000_000,
             max_bytes: 2 * 1024 * 1024 * 1024,
             observation_queue: 65_536,
+            max_links: 4_000_000,
+            max_labels: 1_000_000,
         }
     }
 }
@@ -429,6 +436,9 @@ impl Config {
         }
         if self.signals.observation_queue == 0 {
             return wrong("signals.observation_queue", "must be above zero");
+        }
+        if self.signals.max_links < 4 || self.signals.max_labels == 0 {
+            return wrong("signals", "`max_links` must be at least 4, `max_labels` above zero");
         }
         self.server.check()?;
         if let Some(otlp) = &self.telemetry.otlp {

@@ -5,6 +5,7 @@ pub(super) mod intake;
 pub(super) mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::Guard;
 use futures_util::stream;
@@ -26,6 +27,9 @@ use crate::proto::{
 use crate::signals::{MAX_ID, Marks, NotDurable, canonical_id};
 use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
+
+/// How long the learner may take to forget; it takes some milliseconds.
+const UNLEARNED: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct Signals {
@@ -152,9 +156,18 @@ impl SignalService for Signals {
             let (r#type, id) = (cut(&asked.r#type), cut(&asked.id));
             note(&Entity { r#type, id }, "malformed");
         })?;
+        let unlearned = self.pdp.observations.push_forgotten(kind, &entity.id, Timestamp::now());
+        let known = self.pdp.cache.read(kind, &entity.id).is_some();
+        // First the learner: what it knew until then it may still put onto the disk.
+        let unlearned = tokio::time::timeout(UNLEARNED, unlearned.done()).await;
         let (found, written) = self.pdp.cache.forget_for_good(kind, &entity.id);
-        self.pdp.observations.push_forgotten(kind, &entity.id, Timestamp::now());
+        let found = found || known;
         note(&entity, if found { "forgotten" } else { "nothing_known" });
+        unlearned.map_err(|_| {
+            Status::unavailable(
+                "its signals are forgotten, but what was learned of it not yet: ask again",
+            )
+        })?;
         if let (Ok(store), Some(written)) = (self.pdp.durable(), written) {
             let mut marks = Marks::default();
             marks.include(written);

@@ -185,8 +185,9 @@ impl Learner {
     }
 
     fn learn(&mut self, observation: &Observation) {
-        if observation.seen == Seen::Forgotten {
-            return self.forget(observation.kind, &observation.id, observation.at);
+        if let Seen::Forgotten(asked) = &observation.seen {
+            self.forget(observation.kind, &observation.id, observation.at);
+            return asked.tell();
         }
         // Who is known for fraud doesn't say what is usual.
         if self.links.mistrusts(observation.kind, &observation.id, observation.at) {
@@ -199,7 +200,7 @@ impl Learner {
         let is_taught = |measure: &Measure| match seen {
             Seen::Value { signal, .. } => measure.of.signal() == Some(*signal),
             Seen::Presence { .. } => measure.kind == *kind && measure.of.signal().is_none(),
-            Seen::With { .. } | Seen::Forgotten => false,
+            Seen::With { .. } | Seen::Forgotten(_) => false,
         };
         let mut taught = plan.measures().iter().filter(|measure| is_taught(measure)).peekable();
         if taught.peek().is_none() {

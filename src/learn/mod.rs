@@ -31,7 +31,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::model::{Plan, Timestamp};
-use crate::signals::Observations;
+use crate::signals::{Observations, Seen};
 
 pub use clock::Clock;
 pub use kept::{InCommon, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, time_of};
@@ -82,7 +82,8 @@ pub fn run(
         while learned < BATCH
             && let Some(observation) = observations.pop()
         {
-            if clock.believes(observation.at) {
+            // Who asks for something to be forgotten is not to be told by the clock.
+            if clock.believes(observation.at) || matches!(observation.seen, Seen::Forgotten(_)) {
                 learner.observe(&observation);
             } else {
                 learner.disbelieve();

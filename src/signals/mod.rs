@@ -38,6 +38,8 @@ pub use lists::{
     Writing,
 };
 pub use lookup::{Missed, Sources, kinds_of, look_up};
-pub use observation::{Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue};
+pub use observation::{
+    Asked, Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue,
+};
 pub use priors::Priors;
 pub use record::{Applied, Cell, Record, RecordBuilder};

@@ -1,8 +1,10 @@
 //! Observations: what requests and reports teach, on their way to the cold side.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_queue::ArrayQueue;
+use tokio::sync::Notify;
 
 use super::context::SeenContext;
 use crate::model::{EntityKind, SignalId, Timestamp};
@@ -28,8 +30,30 @@ pub enum Seen {
     Presence { place: Option<SeenPlace>, context: SeenContext },
     /// Another entity, in the same request.
     With { kind: EntityKind, id: Box<str> },
-    /// Nothing: all that was learned before is to be forgotten.
-    Forgotten,
+    /// Nothing: all that was learned before is to be forgotten, and who asked be told.
+    Forgotten(Asked),
+}
+
+/// Who waits for something to be done.
+#[derive(Clone, Debug, Default)]
+pub struct Asked(Arc<Notify>);
+
+impl Asked {
+    pub fn tell(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is done; for one who asked.
+    pub async fn done(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Nobody else's.
+impl PartialEq for Asked {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// A value as far as it can be learned from: the value itself stays behind.
@@ -102,11 +126,13 @@ impl Observations {
 
     /// Has all that was learned of an entity forgotten: in its turn, and in the place of
     /// the oldest observation where there is no room.
-    pub fn push_forgotten(&self, kind: EntityKind, id: &str, at: Timestamp) {
-        let forgotten = Observation { kind, id: id.into(), at, seen: Seen::Forgotten };
-        if self.queue.force_push(forgotten).is_some() {
+    pub fn push_forgotten(&self, kind: EntityKind, id: &str, at: Timestamp) -> Asked {
+        let asked = Asked::default();
+        let seen = Seen::Forgotten(asked.clone());
+        if self.queue.force_push(Observation { kind, id: id.into(), at, seen }).is_some() {
             self.dropped.fetch_add(1, Relaxed);
         }
+        asked
     }
 
     pub fn pop(&self) -> Option<Observation> {

@@ -1,6 +1,7 @@
 //! A server in this process, on a port that the system gives out.
 
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,6 +11,7 @@ use plimsoll::api::health::{Readiness, Stage};
 use plimsoll::api::identity::PassedOn;
 use plimsoll::api::pdp::{Pdp, Published};
 use plimsoll::api::transport::{Listen, Listeners, Options, Server};
+use plimsoll::learn::{self, Bounds, Learner};
 use plimsoll::model::Vocabulary;
 use plimsoll::policy::compile::compile;
 use plimsoll::policy::source::SourceSet;
@@ -107,6 +109,8 @@ pub struct House {
     pub pdp: Arc<Pdp>,
     pub readiness: Readiness,
     server: Server,
+    /// The learner ends with it.
+    _learning: Sender<()>,
 }
 
 pub fn pdp() -> Arc<Pdp> {
@@ -142,7 +146,11 @@ impl House {
         let listeners = Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let options = Options { workers: 1, ..Options::default() };
         let server = listeners.serve(front, options).unwrap();
-        House { pdp, readiness, server }
+        let (learning, stop) = std::sync::mpsc::channel();
+        let learner = Learner::new(Arc::clone(&pdp.cache), Bounds::default(), 1);
+        let observations = Arc::clone(&pdp.observations);
+        std::thread::spawn(move || learn::run(learner, &observations, || None, |_| (), &stop));
+        House { pdp, readiness, server, _learning: learning }
     }
 
     pub fn url(&self) -> String {

@@ -40,16 +40,23 @@ pub struct LinkBounds {
     pub work: usize,
 }
 
-impl Default for LinkBounds {
-    fn default() -> Self {
+impl LinkBounds {
+    /// So many links, and entities and values as many as usually have so many.
+    pub fn of(max_edges: usize, max_labels: usize) -> Self {
         LinkBounds {
-            max_entities: 1_000_000,
-            max_values: 2_000_000,
-            max_edges: 4_000_000,
-            max_labels: 1_000_000,
+            max_entities: max_edges / 4,
+            max_values: max_edges / 2,
+            max_edges,
+            max_labels,
             max_cluster: 1000,
             work: 20_000,
         }
+    }
+}
+
+impl Default for LinkBounds {
+    fn default() -> Self {
+        LinkBounds::of(4_000_000, 1_000_000)
     }
 }
 
@@ -140,7 +147,7 @@ impl Links {
                     }
                 }
             }
-            Seen::Presence { .. } | Seen::Forgotten => {}
+            Seen::Presence { .. } | Seen::Forgotten(_) => {}
         }
     }
 

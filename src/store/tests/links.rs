@@ -13,7 +13,7 @@ use crate::model::{
     EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, SignalId,
     SignalType, Timestamp, Value, Vocabulary,
 };
-use crate::signals::{Cache, Label, Limits, Observation, Secrets, Seen};
+use crate::signals::{Asked, Cache, Label, Limits, Observation, Secrets, Seen};
 use crate::store::{Shelf, Store};
 
 const HOUR: i64 = 3_600_000;
@@ -107,7 +107,7 @@ impl House {
             Step::Label(user, bad) => {
                 return self.learner.label(&Label { kind, id: id(user), bad: *bad, at });
             }
-            Step::Forget(user) => (id(user), Seen::Forgotten),
+            Step::Forget(user) => (id(user), Seen::Forgotten(Asked::default())),
         };
         self.learner.observe(&Observation { kind, id, at, seen });
     }

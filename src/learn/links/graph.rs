@@ -91,6 +91,8 @@ pub(super) struct NewValue<'n> {
     pub(super) of: MeasureId,
     pub(super) hub: usize,
     pub(super) value: &'n LinkValue,
+    /// The shortest window in which those who share it are counted (seconds).
+    pub(super) shortest: u32,
 }
 
 impl Graph {
@@ -122,11 +124,15 @@ impl Graph {
         }
         let known = shared.members.iter_mut().find(|(member, _)| *member == entity);
         if let Some((_, last)) = known {
+            let came_back = last.saturating_add(new.shortest) <= seen;
             *last = seen.max(*last);
             let edges = self.entities.get_mut(&entity).map(|e| &mut e.edges);
             let edge = edges.and_then(|edges| edges.iter_mut().find(|e| e.value == value));
             if let Some(edge) = edge {
                 edge.seen = seen.max(edge.seen);
+            }
+            if came_back {
+                self.touch_members(value);
             }
         } else {
             shared.members.push((entity, seen));

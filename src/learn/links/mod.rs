@@ -176,7 +176,8 @@ impl Links {
         let entity = self.entity_key(kind, id);
         let value = self.value_key(identifier.id, of);
         let hub = usize::from(identifier.hub);
-        let new = NewValue { of: identifier.id, hub, value: of };
+        let shortest = plan.windows(identifier.id).map(span).min().unwrap_or(u32::MAX);
+        let new = NewValue { of: identifier.id, hub, value: of, shortest };
         self.graph.see((entity, kind, id), (value, &new), seen);
         self.told_values.insert(value);
         // What is due and was not looked at yet stays due.

@@ -209,6 +209,22 @@ proptest! {
     }
 }
 
+/// Who was there before and is back counts for all who share with them.
+#[test]
+fn somebody_who_comes_back_into_a_window_counts_again() {
+    let shared = Linked::Shared { identifier: KEY, window: 3.0 * HOUR_S };
+    let mut house = house(8, LinkBounds::default(), &[(USER, shared)]);
+    house.key("ann", "home", 0);
+    house.key("bob", "home", HOUR);
+    house.settle(HOUR);
+    assert_eq!(house.told(USER, "ann", 0), Some(2.0));
+    house.settle(5 * HOUR);
+    assert_eq!(house.told(USER, "ann", 0), Some(0.0));
+    house.key("bob", "home", 6 * HOUR);
+    house.settle(6 * HOUR);
+    assert_eq!(house.told(USER, "ann", 0), Some(1.0));
+}
+
 #[test]
 fn random_identifiers_grow_nothing_and_drop_no_shared_one() {
     let bounds =

@@ -193,6 +193,8 @@ impl Parser {
                 let kind =
                     ExprKind::Index { base: Box::new(base.expr), index: Box::new(index.expr) };
                 base = self.grown(kind, start..self.end(), height)?;
+            } else if *self.peek() == Token::Symbol("{") {
+                return self.fail(self.span(), "messages are not part of the language", "");
             } else {
                 return Ok(base);
             }
@@ -268,9 +270,6 @@ impl Parser {
                 let (args, height) = self.list(")")?;
                 let kind = ExprKind::Call { function, args };
                 return self.grown(kind, span.start..self.end(), height);
-            }
-            _ if *self.peek() == Token::Symbol("{") => {
-                return self.fail(self.span(), "map literals are not part of the language", "");
             }
             _ => ExprKind::Ident(word),
         };

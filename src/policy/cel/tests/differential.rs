@@ -29,9 +29,16 @@ fn on_what_both_refuse() {
 /// The differences that the language reference names: valid CEL, not ours.
 #[test]
 fn on_what_only_cel_has() {
-    for text in
-        ["1u", "b'x'", "{'a': 1}", "Msg{a: 1}", ".a", "9007199254740993", "0xFFFFFFFFFFFFFFF"]
-    {
+    for text in [
+        "1u",
+        "b'x'",
+        "{'a': 1}",
+        "Msg{a: 1}",
+        "a.Msg { }",
+        ".a",
+        "9007199254740993",
+        "0xFFFFFFFFFFFFFFF",
+    ] {
         assert!(parse(text).is_err(), "{text}");
         assert!(theirs(text).is_ok(), "{text}");
     }

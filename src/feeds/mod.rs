@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::background;
 use crate::fetch::Bounds;
 use crate::model::{Seconds, Timestamp};
 use crate::signals::{Due, Feeds, Keep};
@@ -59,6 +60,7 @@ impl Keeper {
 
     /// Looks until `stop` says so or its sender is gone.
     pub fn run(mut self, stop: &Receiver<()>) {
+        background::give_way();
         loop {
             self.look(Timestamp::now());
             if stop.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {

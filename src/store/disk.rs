@@ -2,13 +2,13 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::names::Names;
 use super::shelf::Room;
+use crate::background;
 
 /// What the layout of keys and values is called. Another number is another layout.
 const FORMAT: u32 = 1;
@@ -134,8 +134,9 @@ impl Disk {
     /// Opens it, or makes it. Gives the key of value hashes that is kept in it.
     pub(super) fn open(folder: &Path) -> Result<(Self, [u8; 16]), OpenError> {
         let (lock, is_new) = prepare(folder)?;
-        // A damaged file may be met by an assertion rather than an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_database(folder, lock)))
+        // The database's threads tidy up, which can wait. A damaged file may be met by an
+        // assertion rather than an error.
+        let opened = background::run(|| Self::open_database(folder, lock))
             .unwrap_or_else(|_| Err(Fault::Damaged("its files contradict each other".to_owned())));
         let disk = opened.map_err(|why| why.of(folder))?;
         let key = disk.check(folder, is_new)?;

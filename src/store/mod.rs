@@ -29,6 +29,7 @@ use std::sync::mpsc::Receiver;
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::background;
 use crate::model::{Plan, Vocabulary};
 use crate::signals::{Cache, Durable};
 
@@ -120,6 +121,7 @@ impl Store {
     /// Writes what changes in `cache`, and what the learner leaves, until `stop` says so
     /// or its sender is gone. `plan` is what is learned under the revision that decides.
     pub fn run(&self, cache: &Cache, plan: impl Fn() -> Option<Arc<Plan>>, stop: &Receiver<()>) {
+        background::give_way();
         keeper::run(self, cache, &plan, stop);
     }
 

@@ -25,6 +25,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("config", &["fetch"]),
     ("fetch", &[]),
+    ("background", &[]),
     ("telemetry", &["model", "engine", "config"]),
     // Cold.
     (
@@ -44,8 +45,8 @@ const RULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("learn", &["signals", "model"]),
-    ("store", &["learn", "signals", "model"]),
-    ("feeds", &["fetch", "signals", "model"]),
+    ("store", &["learn", "signals", "model", "background"]),
+    ("feeds", &["fetch", "signals", "model", "background"]),
     (
         "replay",
         &[

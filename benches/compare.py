@@ -37,6 +37,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CHECK = "/envoy.service.auth.v3.Authorization/Check"
+GRPC = ("content-type: application/grpc", "te: trailers")
 TICKS = os.sysconf("SC_CLK_TCK")
 DEFAULT = [
     ["floor", "{bench:floor_server} serve 127.0.0.1:9291", "127.0.0.1:9291"],
@@ -66,8 +67,8 @@ def resident_mb(pid):
 
 
 class Server:
-    def __init__(self, name, command, address, profile, path=CHECK, request=None, **settings):
-        self.name, self.address, self.path, self.request = name, address, path, request
+    def __init__(self, name, command, address, profile, path=CHECK, request=None, headers=GRPC, **settings):
+        self.name, self.address, self.path, self.request, self.headers = name, address, path, request, headers
         command = re.sub(r"\{bench:(\w+)\}", lambda found: bench(found[1], profile), command)
         self.process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.DEVNULL, **settings)
         self.cpu, self.rate = [], []
@@ -90,7 +91,8 @@ class Server:
         before = cpu_seconds(self.process.pid)
         command = ["h2load", "-n", str(requests), "-c", str(args.clients), "-m", str(args.streams), *more]
         command += ["-t", str(args.threads), "-d", self.request or args.request]
-        command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{self.address}{self.path}"]
+        command += [part for header in self.headers for part in ("-H", header)]
+        command.append(f"http://{self.address}{self.path}")
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         cpu = cpu_seconds(self.process.pid) - before
         done = int(re.search(r"(\d+) succeeded", output)[1])
@@ -168,11 +170,11 @@ def report(servers, args):
         print(json.dumps(rows, indent=2))
         return
     print(f"{args.rounds} rounds of {args.requests} checks, {args.clients} connections x {args.streams} streams")
-    print(f"{'server':<30}{'CPU us/check':>14}{'(min - max)':>18}{'ratio':>8}{'checks/s':>10}{'RSS MB':>8}")
+    print(f"{'server':<40}{'CPU us/check':>14}{'(min - max)':>18}{'ratio':>8}{'checks/s':>10}{'RSS MB':>8}")
     for row in rows:
         spread = f"{row['cpu_us_min']:.2f} - {row['cpu_us_max']:.2f}"
         print(
-            f"{row['server']:<30}{row['cpu_us']:>14.2f}{spread:>18}{row['ratio']:>8.2f}"
+            f"{row['server']:<40}{row['cpu_us']:>14.2f}{spread:>18}{row['ratio']:>8.2f}"
             f"{row['checks_per_second']:>10}{row['resident_mb']:>8.1f}"
         )
 

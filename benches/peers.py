@@ -1,249 +1,171 @@
 #!/usr/bin/env python3
-"""The same weighted rule, decided by Cerbos and by Plimsoll, asked the same by gRPC.
+"""The same weighted rule, decided by Cerbos, by OPA and by Plimsoll.
 
     make bench-peers
 
-One table of factors below becomes a policy of each: twenty attributes are mapped to 0..1,
-weighed and summed, and what comes to less than 400 of 1000 is allowed. First both must
-decide alike; then `compare.py` measures CPU time a decision in interleaved rounds, and
-h2load the latencies at fixed rates.
+One table of factors (`peers_rule.py`) becomes a policy of each. First all must decide alike,
+then `compare.py` measures CPU time a decision in interleaved rounds, and h2load the latencies
+at fixed rates.
 
-Cerbos is the binary that its makers publish on npm, in the version below, as fast as its
-settings make it: no audit log, no telemetry, no metrics, no schemas, no watching of files.
+Each peer is as fast as its settings make it: no log of decisions, no status, no telemetry, no
+traces, no watching of files, no polling; its garbage collector and threads are as it ships.
+Where Go is at hand, OPA is built, twice: OPA-Envoy, with the door that Envoy asks, and OPA with
+its own REST API. What can't be had is named and left out.
 """
 
 import argparse
-import base64
 import contextlib
-import hashlib
-import io
+import dataclasses
 import json
 import math
 import os
 import pathlib
-import platform
-import struct
 import subprocess
 import sys
-import tarfile
-import urllib.request
+from typing import Callable
 
 import compare
+import peers_rule
+import peers_tools
+import peers_wire as wire
 
 ROOT = pathlib.Path(compare.ROOT)
 WORK = ROOT / "target" / "peers"
-VERSION = "0.51.0"
-CERBOS = ROOT / "target" / "tools" / f"cerbos-{VERSION}"
-PACKAGE = f"https://registry.npmjs.org/@cerbos/cerbos-linux-x64/-/cerbos-linux-x64-{VERSION}.tgz"
-INTEGRITY = "LYxcSk2qTygEinl6r6X0TeQmFfDKLiS9TWkS4ugJMI59JfrVmJN/mHPs1G7mGa2DGYjGmU1rsFzCYVUS7oh3iQ=="
-
-LIMIT = 400
-# Name, weight, how a value is mapped to 0..1, a value of somebody harmless, one of somebody who is not.
-# A number is what counts fully, in proportion below; "bool" counts where it is false.
-FACTORS = [
-    ("failed_logins", 3, 10, 1, 9), ("volume", 2, 100, 17, 96), ("new_systems", 1, 20, 2, 19),
-    ("after_hours", 1, 100, 12, 80), ("escalations", 1, 5, 0, 4), ("devices", 1, 10, 2, 9),
-    ("messages", 1, 100, 20, 100), ("changes", 1, 10, 0, 8), ("chargebacks", 1, 3, 0, 2),
-    ("inquiries", 1, 10, 1, 9), ("session_hours", 1, 24, 3, 23), ("abuse", 2, 100, 4, 88),
-    ("reports", 1, 10, 0, 9), ("idle_days", 1, 30, 1, 25), ("managed", 2, "bool", True, False),
-    ("os_patched", 1, "bool", True, False), ("disk_encrypted", 1, "bool", True, False),
-    ("antivirus", 1, "bool", True, False),
-    ("mfa", 2, {"none": 1.0, "sms": 0.6, "totp": 0.3, "webauthn": 0.0}, "totp", "none"),
-    ("known_network", 1, "bool", True, False),
-]
-HARMLESS = {name: harmless for name, _, _, harmless, _ in FACTORS}
-HOSTILE = {name: hostile for name, *_, hostile in FACTORS}
+USER = "u-104233"
 
 
-def term(attribute, curve):
-    """A factor in CEL, as an author of Cerbos' policies writes it."""
-    if curve == "bool":
-        return f"({attribute} ? 0.0 : 1.0)"
-    if isinstance(curve, dict):
-        *named, (_, last) = curve.items()
-        return "(" + "".join(f'{attribute} == "{value}" ? {c} : ' for value, c in named) + f"{last})"
-    return f"math.least({attribute} / {float(curve)}, 1.0)"
+@dataclasses.dataclass
+class Peer:
+    """One door of a server: what it is asked about a user with attributes, and whether its answer allows."""
+
+    name: str
+    command: str
+    address: str
+    path: str
+    ask: Callable
+    allows: Callable
+    settings: dict = dataclasses.field(default_factory=dict)
+    headers: tuple = compare.GRPC
+
+    def start(self):
+        request = WORK / f"{self.address.rpartition(':')[2]}.request"
+        request.write_bytes(self.ask(USER, peers_rule.HARMLESS))
+        env = {**os.environ, **self.settings}
+        return compare.Server(self.name, self.command, self.address, "", self.path, str(request), self.headers, env=env)
+
+    def decides(self, user, attributes):
+        probe = WORK / "probe.request"
+        probe.write_bytes(self.ask(user, attributes))
+        command = ["curl", "-sS", "--fail", "--http2-prior-knowledge", "--data-binary", f"@{probe}", "--noproxy", "*"]
+        command += [part for header in self.headers for part in ("-H", header)] + [f"http://{self.address}{self.path}"]
+        return self.allows(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-def cerbos_policy():
-    total = float(sum(weight for _, weight, *_ in FACTORS))
-    terms = [f"{float(weight)} * {term('P.attr.' + name, curve)}" for name, weight, curve, *_ in FACTORS]
-    condition = f"1000.0 * ({' + '.join(terms)}) / {total} < {float(LIMIT)}"
-    rule = {"actions": ["transfer"], "roles": ["*"], "effect": "EFFECT_ALLOW", "condition": {"match": {"expr": condition}}}
-    policy = {"resource": "account", "version": "default", "rules": [rule]}
-    return {"apiVersion": "api.cerbos.dev/v1", "resourcePolicy": policy}
-
-
-def plimsoll_policies():
-    """One that reads the request's context, and one that reads signals it holds."""
-
-    def kind(curve):
-        return {"type": "enum", "values": list(curve)} if isinstance(curve, dict) else {"type": "bool" if curve == "bool" else "number"}
-
-    def curve_of(curve):
-        if isinstance(curve, dict):
-            return {"map": curve}
-        return {"bool": {"true": 0, "false": 1}} if curve == "bool" else {"linear": {"to": curve}}
-
-    def policy(name, where):
-        factors = {
-            factor: {
-                # What comes with a request has no enum's type: whatever else comes counts as the worst.
-                "value": f"{where}.{factor}",
-                "curve": {"map": {**curve, "else": 1.0}} if isinstance(curve, dict) and where == "context" else curve_of(curve),
-                "weight": weight,
-            }
-            for factor, weight, curve, *_ in FACTORS
-        }
-        return {
-            "apiVersion": "plimsoll/v1", "kind": "TrustPolicy", "metadata": {"name": name},
-            "score": {"range": [0, 1000], "direction": "risk", "missing": "worst", "factors": factors},
-            "levels": {"low": {"from": 0}, "high": {"from": LIMIT}},
-            "rules": [{"name": "transfers", "when": f'action.name == "transfer" && score < {LIMIT}', "decision": "allow"}],
-        }
-
-    catalog = {
-        "apiVersion": "plimsoll/v1",
-        "kind": "Catalog",
-        "signals": {f"user.{name}": kind(curve) for name, _, curve, *_ in FACTORS},
-        "context": {name: "string" if isinstance(curve, dict) else kind(curve)["type"] for name, _, curve, *_ in FACTORS},
-    }
-    return [catalog, policy("asked", "context"), policy("held", "user")]
-
-
-# Protocol buffers, as much of them as requests need.
-
-
-def field(number, payload):
-    """One that has a length: a text or a message."""
-    payload = payload.encode() if isinstance(payload, str) else payload
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def varint(number):
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def value(of):
-    """google.protobuf.Value"""
-    if isinstance(of, bool):
-        return b"\x20" + varint(of)
-    if isinstance(of, str):
-        return field(3, of)
-    return b"\x11" + struct.pack("<d", of)
-
-
-def entries(number, attributes):
-    """A map from texts to values."""
-    return b"".join(field(number, field(1, name) + field(2, value(of))) for name, of in attributes.items())
-
-
-def framed(message):
-    return struct.pack(">BI", 0, len(message)) + message
-
-
-def ask_cerbos(attributes):
-    principal = field(1, "u-104233") + field(3, "user") + entries(4, attributes)
-    resource = field(1, "account") + field(3, "a-8231")
-    return field(1, "r-1") + field(3, principal) + field(4, field(1, "transfer") + field(2, resource))
-
-
-def ask_plimsoll(policy, user, attributes):
-    parties = field(1, field(1, "user") + field(2, user)) + field(2, field(1, "transfer"))
-    context = field(4, entries(1, attributes)) if attributes else b""
-    return parties + field(3, field(1, "account") + field(2, "a-8231")) + context + field(5, policy)
-
-
-def says(server, request):
-    """What is answered to a request, without its frame."""
-    (WORK / "probe.bin").write_bytes(framed(request))
-    command = ["curl", "-sS", "--fail", "--http2-prior-knowledge", "--data-binary", f"@{WORK / 'probe.bin'}", "--noproxy", "*"]
-    command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{server.address}{server.path}"]
-    return subprocess.run(command, check=True, capture_output=True).stdout[5:]
-
-
-def cerbos_allows(answer):
-    verdicts = [verdict for verdict in (1, 2) if field(1, "transfer") + b"\x10" + varint(verdict) in answer]
-    return {(1,): True, (2,): False}.get(tuple(verdicts), answer)
-
-
-def plimsoll_allows(answer):
-    # `id` comes first, then `decision`: 1 allows, 4 denies.
-    after = answer[2 + answer[1] :][:2] if answer[:1] == b"\x0a" else b""
-    return {b"\x10\x01": True, b"\x10\x04": False}.get(after, answer)
-
-
-def fetch_cerbos():
-    if CERBOS.exists():
-        return
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        sys.exit("this measures on Linux on x86-64 only")
-    print(f"fetching Cerbos {VERSION}", flush=True)
-    with urllib.request.urlopen(PACKAGE, timeout=300) as answer:
-        package = answer.read()
-    if base64.b64encode(hashlib.sha512(package).digest()).decode() != INTEGRITY:
-        sys.exit(f"{PACKAGE} is not what it was: its SHA-512 differs")
-    with tarfile.open(fileobj=io.BytesIO(package)) as archive:
-        binary = archive.extractfile("package/cerbos-linux-x64").read()
-    CERBOS.parent.mkdir(parents=True, exist_ok=True)
-    CERBOS.write_bytes(binary)
-    CERBOS.chmod(0o755)
-
-
-def start(args):
-    WORK.mkdir(parents=True, exist_ok=True)
-    for folder, documents in [("cerbos", [cerbos_policy()]), ("plimsoll", plimsoll_policies())]:
-        (WORK / folder).mkdir(exist_ok=True)
-        # JSON is YAML.
-        (WORK / folder / "policy.yaml").write_text("\n---\n".join(json.dumps(d, indent=1) for d in documents) + "\n")
-    (WORK / "cerbos.yaml").write_text(json.dumps({
+def cerbos():
+    binary, folder, config = peers_tools.cerbos(), WORK / "cerbos", WORK / "cerbos.yaml"
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.yaml").write_text(peers_rule.cerbos())
+    config.write_text(json.dumps({
         "server": {"grpcListenAddr": "127.0.0.1:9391", "httpListenAddr": "127.0.0.1:9392", "metricsEnabled": False},
-        "storage": {"driver": "disk", "disk": {"directory": str(WORK / "cerbos"), "watchForChanges": False}},
+        "storage": {"driver": "disk", "disk": {"directory": str(folder), "watchForChanges": False}},
         "audit": {"enabled": False}, "telemetry": {"disabled": True}, "schema": {"enforcement": "none"},
     }))
-    requests = {
-        "cerbos": ask_cerbos(HARMLESS),
-        "asked": ask_plimsoll("asked", "u-104233", HARMLESS),
-        "held": ask_plimsoll("held", "u-104233", {}),
-    }
-    for name, request in requests.items():
-        (WORK / f"{name}.bin").write_bytes(framed(request))
-    evaluate = "/plimsoll.v1.DecisionService/Evaluate"
-    cerbos = f"{CERBOS} server --config {WORK / 'cerbos.yaml'} --log-level error --debug-listen-addr="
-    yield compare.Server(
-        f"cerbos {VERSION}", cerbos, "127.0.0.1:9391", "", "/cerbos.svc.v1.CerbosService/CheckResources",
-        str(WORK / "cerbos.bin"), env={**os.environ, "OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "always_off"},
+    return Peer(
+        f"Cerbos {peers_tools.CERBOS_VERSION}, CheckResources",
+        f"{binary} server --config {config} --log-level error --debug-listen-addr=",
+        "127.0.0.1:9391", "/cerbos.svc.v1.CerbosService/CheckResources", wire.ask_cerbos, wire.cerbos_allows,
+        {"OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "always_off"},
     )
-    for name, policy, port in [("plimsoll, all in the request", "asked", 9393), ("plimsoll, signals held", "held", 9395)]:
+
+
+def bundle(binary, name, policy):
+    """The policy as OPA's own optimiser leaves it: it unfolds the rule over flags and choices, and indexes it."""
+    source, to = WORK / f"{name}.rego", WORK / f"{name}.tar.gz"
+    source.write_text(policy)
+    subprocess.run([binary, "build", "--optimize=2", "--entrypoint=peers/allow", "--output", to, source], check=True)
+    return f"{binary} run --server --log-level error --bundle {to}"
+
+
+def opa_envoy(args):
+    binary = args.opa_envoy.resolve() if args.opa_envoy else peers_tools.opa_envoy()
+    # As the plugin passes on a CheckRequest, with the names of its JSON form.
+    transfers = ['input.attributes.request.http.method == "POST"', 'input.parsed_path = ["accounts", _, "transfers"]']
+    claims = 'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].payload'
+    run = bundle(binary, "opa-envoy", peers_rule.rego(claims, transfers))
+    config = WORK / "opa-envoy.yaml"
+    plugin = {"addr": "127.0.0.1:9401", "path": "peers/allow", "skip-request-body-parse": True}
+    config.write_text(json.dumps({"plugins": {"envoy_ext_authz_grpc": plugin}}))
+    return Peer(
+        f"OPA-Envoy {binary.name.rpartition('plugin-')[2]}, Check",
+        f"{run} --config-file {config} --addr 127.0.0.1:9402", "127.0.0.1:9401", compare.CHECK, wire.ask_envoy, wire.envoy_allows,
+    )
+
+
+def opa(_args):
+    run = bundle(peers_tools.opa(), "opa", peers_rule.rego("input.attributes", ['input.action == "transfer"']))
+    return Peer(
+        f"OPA {peers_tools.OPA_VERSION}, REST", f"{run} --h2c --addr 127.0.0.1:9403", "127.0.0.1:9403", "/v1/data/peers/allow",
+        wire.ask_opa, wire.opa_allows, headers=("content-type: application/json",),
+    )
+
+
+def plimsoll(args):
+    """Its own door with all in the request, then with signals held, and these by the door that Envoy asks."""
+    folder = WORK / "plimsoll"
+    folder.mkdir(exist_ok=True)
+    (folder / "policy.yaml").write_text(peers_rule.plimsoll())
+    evaluate = "/plimsoll.v1.DecisionService/Evaluate"
+
+    def peer(door, port, policy, path, ask, allows):
         settings = {
             "PLIMSOLL_LISTEN__GRPC": f"127.0.0.1:{port}", "PLIMSOLL_LISTEN__HTTP": f"127.0.0.1:{port + 1}",
-            "PLIMSOLL_POLICIES": str(WORK / "plimsoll"), "PLIMSOLL_DEFAULT_POLICY": policy, "PLIMSOLL_DATA": "memory",
+            "PLIMSOLL_POLICIES": str(folder), "PLIMSOLL_DEFAULT_POLICY": policy, "PLIMSOLL_DATA": "memory",
             "PLIMSOLL_TELEMETRY__LOG": "warn",
         }
-        yield compare.Server(
-            name, f"{args.plimsoll} serve", f"127.0.0.1:{port}", "", evaluate, str(WORK / f"{policy}.bin"),
-            env={**os.environ, **settings},
-        )
+        return Peer(f"Plimsoll, {door}", f"{args.plimsoll} serve", f"127.0.0.1:{port}", path, ask, allows, settings)
+
+    def asked(user, attributes):
+        return wire.ask_plimsoll("asked", user, attributes)
+
+    def held(user, _attributes):
+        return wire.ask_plimsoll("held", user, {})
+
+    return [
+        peer("Evaluate, all in the request", 9393, "asked", evaluate, asked, wire.plimsoll_allows),
+        peer("Evaluate, signals held", 9395, "held", evaluate, held, wire.plimsoll_allows),
+        # What OPA-Envoy is sent, to the byte; the claims beside `sub` are not looked at.
+        peer("Check, signals held", 9397, "held", compare.CHECK, wire.ask_envoy, wire.envoy_allows),
+    ]
 
 
-def agree(args, cerbos, asked, held):
-    """All three decide alike, both ways: what is measured then is the same decision."""
-    address = held.address
-    for user, attributes in [("u-104233", HARMLESS), ("u-666", HOSTILE)]:
-        signals = [f"{name}={json.dumps(of)}" for name, of in attributes.items()]
-        command = [str(args.plimsoll), "signals", "set", "user", user, *signals, "--server", address]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        verdicts = [
-            cerbos_allows(says(cerbos, ask_cerbos(attributes))),
-            plimsoll_allows(says(asked, ask_plimsoll("asked", "u-104233", attributes))),
-            plimsoll_allows(says(held, ask_plimsoll("held", user, {}))),
-        ]
-        if verdicts != [attributes is HARMLESS] * 3:
-            sys.exit(f"they do not decide alike: {verdicts}")
+def all_peers(args):
+    """Those that can be had here, and why not the others."""
+    peers, left_out = [cerbos()], []
+    for name, of in [("OPA-Envoy", opa_envoy), ("OPA", opa)]:
+        try:
+            peers.append(of(args))
+        except peers_tools.LeftOut as why:
+            left_out.append(f"left out: {name}: {why}")
+            print(left_out[-1], flush=True)
+    return [*peers, *plimsoll(args)], left_out
+
+
+def report_signals(plimsoll, peer, user, attributes):
+    signals = [f"{name}={json.dumps(of)}" for name, of in attributes.items()]
+    command = [str(plimsoll), "signals", "set", "user", user, *signals, "--server", peer.address]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def agree(args, peers):
+    """All decide alike, both ways: what is measured then is the same decision."""
+    for user, attributes in [(USER, peers_rule.HARMLESS), ("u-666", peers_rule.HOSTILE)]:
+        for peer in peers:
+            if peer.name.endswith("signals held"):
+                report_signals(args.plimsoll, peer, user, attributes)
+        verdicts = {peer.name: peer.decides(user, attributes) for peer in peers}
+        if set(verdicts.values()) != {attributes is peers_rule.HARMLESS}:
+            sys.exit(f"they do not decide alike about {user}: {verdicts}")
+    print(f"all {len(peers)} allow {USER} and deny u-666", flush=True)
 
 
 def latencies(server, rate, args):
@@ -257,9 +179,22 @@ def latencies(server, rate, args):
     return p50, p99, cpu, reached
 
 
+def measure(servers, args):
+    for server in servers:
+        server.load(args.requests // 4, args)
+    compare.rounds(servers, args)
+    compare.report(servers, args)
+    print(f"\n{'server':<40}{'rate':>8}{'p50 us':>9}{'p99 us':>9}{'CPU us':>9}{'reached':>9}")
+    for rate in args.rates:
+        for server in servers:
+            p50, p99, cpu, reached = latencies(server, rate, args)
+            print(f"{server.name:<40}{rate:>8}{p50:>9}{p99:>9}{cpu:>9.1f}{reached:>9.0f}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plimsoll", default=ROOT / "target/dist/plimsoll", type=pathlib.Path)
+    parser.add_argument("--opa-envoy", type=pathlib.Path, help="a binary of it, where Go can't build one")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=50_000, help="in one round, to each server")
     parser.add_argument("--clients", type=int, default=8, help="connections")
@@ -269,24 +204,20 @@ def main():
     parser.add_argument("--seconds", type=int, default=10, help="at each rate")
     args = parser.parse_args()
     args.json = False
-    fetch_cerbos()
+    WORK.mkdir(parents=True, exist_ok=True)
+    peers, left_out = all_peers(args)
     with contextlib.ExitStack() as stack:
         servers = []
-        for server in start(args):
+        for peer in peers:
+            server = peer.start()
             stack.callback(server.process.wait)
             stack.callback(server.process.terminate)
             server.wait(60)
             servers.append(server)
-        agree(args, *servers)
-        for server in servers:
-            server.load(args.requests // 4, args)
-        compare.rounds(servers, args)
-        compare.report(servers, args)
-        print(f"\n{'server':<30}{'rate':>8}{'p50 us':>9}{'p99 us':>9}{'CPU us':>9}{'reached':>9}")
-        for rate in args.rates:
-            for server in servers:
-                p50, p99, cpu, reached = latencies(server, rate, args)
-                print(f"{server.name:<30}{rate:>8}{p50:>9}{p99:>9}{cpu:>9.1f}{reached:>9.0f}")
+        agree(args, peers)
+        measure(servers, args)
+    for why in left_out:
+        print(why)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ bench: toolchain ## Server CPU a check, against a handler that does nothing
 	    --after '{bench:load} 127.0.0.1:9191 1000000'
 
 .PHONY: bench-peers
-bench-peers: toolchain ## The same weighted rule decided by Cerbos, which this downloads into target/tools
+bench-peers: toolchain ## The same weighted rule decided by Cerbos and OPA, which this gets into target/tools
 	@scripts/need h2load=nghttp2-client curl=curl python3=python3
 	$(CARGO) build --locked --profile dist --bin plimsoll
 	python3 benches/peers.py

@@ -67,8 +67,9 @@ def resident_mb(pid):
 
 
 class Server:
-    def __init__(self, name, command, address, profile, path=CHECK, request=None, headers=GRPC, **settings):
-        self.name, self.address, self.path, self.request, self.headers = name, address, path, request, headers
+    def __init__(self, name, command, address, profile, path=CHECK, request=None, headers=GRPC, http1=False, **settings):
+        self.name, self.address, self.path, self.request = name, address, path, request
+        self.headers, self.http1 = headers, http1
         command = re.sub(r"\{bench:(\w+)\}", lambda found: bench(found[1], profile), command)
         self.process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.DEVNULL, **settings)
         self.cpu, self.rate = [], []
@@ -90,6 +91,7 @@ class Server:
     def load(self, requests, args, more=()):
         before = cpu_seconds(self.process.pid)
         command = ["h2load", "-n", str(requests), "-c", str(args.clients), "-m", str(args.streams), *more]
+        command += ["--h1"] if self.http1 else []
         command += ["-t", str(args.threads), "-d", self.request or args.request]
         command += [part for header in self.headers for part in ("-H", header)]
         command.append(f"http://{self.address}{self.path}")

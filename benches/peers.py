@@ -20,6 +20,7 @@ import json
 import math
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 from typing import Callable
@@ -34,6 +35,12 @@ WORK = ROOT / "target" / "peers"
 USER = "u-104233"
 
 
+def free_address():
+    """Nobody listens there: what answers is what was started here."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
 @dataclasses.dataclass
 class Peer:
     """One door of a server: what it is asked about a user with attributes, and whether its answer allows."""
@@ -46,34 +53,35 @@ class Peer:
     allows: Callable
     settings: dict = dataclasses.field(default_factory=dict)
     headers: tuple = compare.GRPC
+    http1: bool = False
 
     def start(self):
-        request = WORK / f"{self.address.rpartition(':')[2]}.request"
+        request = WORK / f"{self.name.replace(' ', '-')}.request"
         request.write_bytes(self.ask(USER, peers_rule.HARMLESS))
         env = {**os.environ, **self.settings}
-        return compare.Server(self.name, self.command, self.address, "", self.path, str(request), self.headers, env=env)
+        return compare.Server(self.name, self.command, self.address, "", self.path, str(request), self.headers, self.http1, env=env)
 
     def decides(self, user, attributes):
         probe = WORK / "probe.request"
         probe.write_bytes(self.ask(user, attributes))
-        command = ["curl", "-sS", "--fail", "--http2-prior-knowledge", "--data-binary", f"@{probe}", "--noproxy", "*"]
-        command += [part for header in self.headers for part in ("-H", header)] + [f"http://{self.address}{self.path}"]
+        command = ["curl", "-sS", "--fail", "--http1.1" if self.http1 else "--http2-prior-knowledge", "--noproxy", "*"]
+        command += ["--data-binary", f"@{probe}"] + [part for header in self.headers for part in ("-H", header)] + [f"http://{self.address}{self.path}"]
         return self.allows(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def cerbos():
-    binary, folder, config = peers_tools.cerbos(), WORK / "cerbos", WORK / "cerbos.yaml"
+    binary, folder, config, address = peers_tools.cerbos(), WORK / "cerbos", WORK / "cerbos.yaml", free_address()
     folder.mkdir(exist_ok=True)
     (folder / "policy.yaml").write_text(peers_rule.cerbos())
     config.write_text(json.dumps({
-        "server": {"grpcListenAddr": "127.0.0.1:9391", "httpListenAddr": "127.0.0.1:9392", "metricsEnabled": False},
+        "server": {"grpcListenAddr": address, "httpListenAddr": free_address(), "metricsEnabled": False},
         "storage": {"driver": "disk", "disk": {"directory": str(folder), "watchForChanges": False}},
         "audit": {"enabled": False}, "telemetry": {"disabled": True}, "schema": {"enforcement": "none"},
     }))
     return Peer(
         f"Cerbos {peers_tools.CERBOS_VERSION}, CheckResources",
         f"{binary} server --config {config} --log-level error --debug-listen-addr=",
-        "127.0.0.1:9391", "/cerbos.svc.v1.CerbosService/CheckResources", wire.ask_cerbos, wire.cerbos_allows,
+        address, "/cerbos.svc.v1.CerbosService/CheckResources", wire.ask_cerbos, wire.cerbos_allows,
         {"OTEL_METRICS_EXPORTER": "none", "OTEL_TRACES_SAMPLER": "always_off"},
     )
 
@@ -93,19 +101,22 @@ def opa_envoy(args):
     claims = 'input.attributes.metadataContext.filterMetadata["envoy.filters.http.jwt_authn"].payload'
     run = bundle(binary, "opa-envoy", peers_rule.rego(claims, transfers))
     config = WORK / "opa-envoy.yaml"
-    plugin = {"addr": "127.0.0.1:9401", "path": "peers/allow", "skip-request-body-parse": True}
+    address = free_address()
+    plugin = {"addr": address, "path": "peers/allow", "skip-request-body-parse": True}
     config.write_text(json.dumps({"plugins": {"envoy_ext_authz_grpc": plugin}}))
     return Peer(
         f"OPA-Envoy {binary.name.rpartition('plugin-')[2]}, Check",
-        f"{run} --config-file {config} --addr 127.0.0.1:9402", "127.0.0.1:9401", compare.CHECK, wire.ask_envoy, wire.envoy_allows,
+        f"{run} --config-file {config} --addr {free_address()}", address, compare.CHECK, wire.ask_envoy, wire.envoy_allows,
     )
 
 
 def opa(_args):
+    address = free_address()
     run = bundle(peers_tools.opa(), "opa", peers_rule.rego("input.attributes", ['input.action == "transfer"']))
     return Peer(
-        f"OPA {peers_tools.OPA_VERSION}, REST", f"{run} --h2c --addr 127.0.0.1:9403", "127.0.0.1:9403", "/v1/data/peers/allow",
-        wire.ask_opa, wire.opa_allows, headers=("content-type: application/json",),
+        f"OPA {peers_tools.OPA_VERSION}, REST", f"{run} --addr {address}", address, "/v1/data/peers/allow",
+        # HTTP/2, which it has behind a switch, costs it more.
+        wire.ask_opa, wire.opa_allows, headers=("content-type: application/json",), http1=True,
     )
 
 
@@ -116,13 +127,14 @@ def plimsoll(args):
     (folder / "policy.yaml").write_text(peers_rule.plimsoll())
     evaluate = "/plimsoll.v1.DecisionService/Evaluate"
 
-    def peer(door, port, policy, path, ask, allows):
+    def peer(door, policy, path, ask, allows):
+        address = free_address()
         settings = {
-            "PLIMSOLL_LISTEN__GRPC": f"127.0.0.1:{port}", "PLIMSOLL_LISTEN__HTTP": f"127.0.0.1:{port + 1}",
+            "PLIMSOLL_LISTEN__GRPC": address, "PLIMSOLL_LISTEN__HTTP": free_address(),
             "PLIMSOLL_POLICIES": str(folder), "PLIMSOLL_DEFAULT_POLICY": policy, "PLIMSOLL_DATA": "memory",
             "PLIMSOLL_TELEMETRY__LOG": "warn",
         }
-        return Peer(f"Plimsoll, {door}", f"{args.plimsoll} serve", f"127.0.0.1:{port}", path, ask, allows, settings)
+        return Peer(f"Plimsoll, {door}", f"{args.plimsoll} serve", address, path, ask, allows, settings)
 
     def asked(user, attributes):
         return wire.ask_plimsoll("asked", user, attributes)
@@ -131,10 +143,10 @@ def plimsoll(args):
         return wire.ask_plimsoll("held", user, {})
 
     return [
-        peer("Evaluate, all in the request", 9393, "asked", evaluate, asked, wire.plimsoll_allows),
-        peer("Evaluate, signals held", 9395, "held", evaluate, held, wire.plimsoll_allows),
+        peer("Evaluate, all in the request", "asked", evaluate, asked, wire.plimsoll_allows),
+        peer("Evaluate, signals held", "held", evaluate, held, wire.plimsoll_allows),
         # What OPA-Envoy is sent, to the byte; the claims beside `sub` are not looked at.
-        peer("Check, signals held", 9397, "held", compare.CHECK, wire.ask_envoy, wire.envoy_allows),
+        peer("Check, signals held", "held", compare.CHECK, wire.ask_envoy, wire.envoy_allows),
     ]
 
 

@@ -58,6 +58,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say!("\nNext:");
     say!("  plimsoll check --strict {folder}");
     say!("  plimsoll test {folder}");
-    say!("  plimsoll serve --help");
+    // A server asks `session` where it is told no other.
+    say!("  PLIMSOLL_DEFAULT_POLICY=starter plimsoll serve --policies {folder}");
     Ok(ExitCode::SUCCESS)
 }

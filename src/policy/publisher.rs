@@ -134,7 +134,11 @@ impl Publisher {
         );
         let default = self.pdp.default_policy();
         if snapshot.find(default).is_none() {
-            tracing::warn!(policy = default, "the default policy does not exist");
+            tracing::warn!(
+                policy = default,
+                ?policies,
+                "the default policy does not exist: requests that name none are refused, until `default_policy` names one of these"
+            );
         }
         self.pdp.publish(Arc::new(Published::new(snapshot, feeds, &self.pdp.metrics)));
         let mut state = self.state.lock();

@@ -15,6 +15,10 @@ fn what_it_writes_is_good() {
     let Ran { code, out, err } = run(&["init", folder]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.contains(&format!("plimsoll check --strict {folder}")), "{out}");
+    let served = format!("PLIMSOLL_DEFAULT_POLICY=starter plimsoll serve --policies {folder}");
+    assert!(out.contains(&served), "{out}");
+    let policy = fs::read_to_string(format!("{folder}/policy.yaml")).unwrap();
+    assert!(policy.contains("metadata: {name: starter,"), "{policy}");
 
     let Ran { code, out, err } = run(&["check", "--strict", folder]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");

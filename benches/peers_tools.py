@@ -19,7 +19,7 @@ CERBOS_PACKAGE = f"https://registry.npmjs.org/@cerbos/cerbos-linux-x64/-/cerbos-
 CERBOS_SHA512 = "LYxcSk2qTygEinl6r6X0TeQmFfDKLiS9TWkS4ugJMI59JfrVmJN/mHPs1G7mGa2DGYjGmU1rsFzCYVUS7oh3iQ=="
 
 OPA_VERSION = "v1.22.0"
-OPA_ENVOY_VERSION = "v1.17.0-envoy"
+OPA_ENVOY_VERSION = "v1.4.2-envoy"
 # Go is here where it is installed as https://go.dev/doc/install says, and perhaps not on the PATH.
 GO_PLACE = "/usr/local/go/bin"
 
@@ -67,15 +67,18 @@ def built_by_go(package, version):
         raise LeftOut(f"no Go, neither on the PATH nor in {GO_PLACE}: https://go.dev/dl has it")
     place = TOOLS / "go"
     ours = {
-        "GOPATH": place, "GOMODCACHE": place / "mod", "GOCACHE": place / "cache", "GOBIN": place / "bin",
+        "GOPATH": str(place), "GOMODCACHE": str(place / "mod"), "GOCACHE": str(place / "cache"),
         # `rm -r target` must do; and as its makers build it, with nothing of C in it.
-        "GOFLAGS": "-modcacherw -trimpath", "CGO_ENABLED": "0",
+        "GOFLAGS": "-modcacherw -trimpath -mod=mod", "CGO_ENABLED": "0",
     }
-    command = ["nice", go, "install", f"{package}@{version}"]
     print(f"building {name} {version} by Go: some two minutes", flush=True)
-    built = subprocess.run(command, env={**os.environ, **{key: str(of) for key, of in ours.items()}}, capture_output=True, text=True)
-    if built.returncode != 0:
-        why = " ".join(line.strip() for line in built.stderr.splitlines() if not line.startswith("go: downloading"))
-        raise LeftOut(f"`go install {package}@{version}` failed: {why.rpartition(f'@{version}: ')[2]}")
-    (place / "bin" / name).rename(binary)
+    # In a module of its own: `go install` also wants to know of all versions whether they are still meant to be used.
+    module = place / "module"
+    shutil.rmtree(module, ignore_errors=True)
+    module.mkdir(parents=True)
+    for command in (["mod", "init", "peers"], ["get", f"{package}@{version}"], ["build", "-o", binary, package]):
+        ran = subprocess.run(["nice", go, *command], cwd=module, env={**os.environ, **ours}, capture_output=True, text=True)
+        if ran.returncode != 0:
+            why = " ".join(line.strip() for line in ran.stderr.splitlines() if not line.startswith("go: downloading"))
+            raise LeftOut(f"`go {command[0]} {package}@{version}` failed: {why.rpartition(f'@{version}: ')[2]}")
     return binary

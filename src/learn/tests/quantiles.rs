@@ -150,7 +150,7 @@ fn ranks_are_within_the_stated_error_of_all_observations() {
                 for (order, values) in orders(&values) {
                     let off = worst(&values, half_life, marks);
                     hard = hard.max(off);
-                    assert!(off <= 0.15, "{trade} {order} of {count}, {half_life} s: {off}");
+                    assert!(off <= 0.12, "{trade} {order} of {count}, {half_life} s: {off}");
                 }
             }
         }
@@ -192,7 +192,9 @@ fn percentiles_of_a_record_are_within_the_stated_error() {
                 let exact = middle(kept.shares(*x, HALF_LIFE));
                 let off = (grid.percentile(*x) - exact).abs();
                 all.push(off);
-                assert!(off <= 0.08, "{trade} of {count}: {x}: {off} off {exact}");
+                // Between two groups of values, the record's points are so far apart.
+                let apart = if (0.1..0.9).contains(&exact) { 0.1 } else { 0.05 };
+                assert!(off <= 0.02 + apart, "{trade} of {count}: {x}: {off} off {exact}");
             }
             for share in [0.05, 0.5, 0.9, 0.95, 0.99] {
                 let value = grid.quantile(share);

@@ -57,7 +57,7 @@ impl Grid {
         }
         match (before, after) {
             (Some((from, reached)), Some((to, next))) => {
-                reached + (next - reached) * place_between(from, to, x)
+                (reached + (next - reached) * place_between(from, to, x)).min(next)
             }
             (None, _) => 0.0,
             (_, None) => 1.0,
@@ -98,6 +98,9 @@ pub fn place_between(from: f64, to: f64, x: f64) -> f64 {
 
 /// The value below which that share of what lies between two others is.
 pub fn value_between(from: f64, to: f64, share: f64) -> f64 {
+    if share <= 0.0 {
+        return from;
+    }
     let root = bent(from) + share * (bent(to) - bent(from));
     (root * root.abs()).max(from).min(to)
 }

@@ -10,7 +10,7 @@
 //! SIGMOD 2001), that the ends are kept finer by √(q (1 - q)) of T. Dunning and O. Ertl
 //! ("Computing extremely accurate quantiles using t-digests", 2019). Their centroids
 //! overlap, and an order of the same values that closes in on one of them makes them wrong
-//! by half of all (G. Cormode et al., "Theory meets practice at the median", KDD 2021);
+//! by nearly half of all (G. Cormode et al., "Theory meets practice at the median", KDD 2021);
 //! marks don't, since what was once on one side of them stays there.
 //!
 //! Weights decay forward, as in [`super::crowd`]; all are scaled down now and then, which

@@ -206,9 +206,8 @@ fn shape(kind: DocumentKind, what: &str) -> String {
 /// them, and a schema can't.
 fn names_something(what: &str) -> bool {
     let key = what.rsplit('/').next().unwrap_or_default();
-    let named =
-        ["level", "dimension", "no_better_than", "no_worse_than", "counterfactual", "entity"];
-    named.contains(&key) || ["levels", "dimensions"].contains(&key)
+    let named = ["level", "dimension", "no_better_than", "no_worse_than", "counterfactual"];
+    named.contains(&key) || ["entity", "levels", "dimensions"].contains(&key)
 }
 
 /// Makes every mistake, or one of so many.

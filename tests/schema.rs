@@ -202,12 +202,12 @@ fn shape(kind: DocumentKind, what: &str) -> String {
     shape
 }
 
-/// Words that are names of something declared elsewhere: the loader lists them, and a
-/// schema can't.
+/// Words that are names of something declared elsewhere, or declare one: the loader lists
+/// them, and a schema can't.
 fn names_something(what: &str) -> bool {
     let key = what.rsplit('/').next().unwrap_or_default();
-    ["level", "dimension", "no_better_than", "no_worse_than", "counterfactual", "entity"]
-        .contains(&key)
+    let named = ["level", "dimension", "no_better_than", "no_worse_than", "counterfactual"];
+    named.contains(&key) || ["entity", "levels", "dimensions"].contains(&key)
 }
 
 /// Makes every mistake, or one of so many.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::baseline::BaselineState;
 use super::crowd::Crowd;
-use super::kept::KeptMeasure;
+use super::kept::{InCommon, KeptMeasure};
+use super::quantiles::{self, QuantilesState};
 use super::words::Head;
 use crate::model::{Baseline, Measure, MeasureId, Measured, Timestamp};
 use crate::signals::{Priors, SeenContext, Usual};
@@ -23,6 +24,7 @@ const KEEP_CROWDS_AFTER: u32 = 60;
 #[derive(Debug, Default)]
 pub(super) struct Common {
     usual: BTreeMap<MeasureId, BaselineState>,
+    spreads: BTreeMap<MeasureId, QuantilesState>,
     crowds: BTreeMap<MeasureId, Crowd>,
     unpublished: usize,
     /// When it was published last (milliseconds since 1970).
@@ -42,9 +44,21 @@ impl Common {
         at: Timestamp,
         how: &Baseline,
     ) {
-        // Each entity has its say in what is usual for all, and the first observations of
-        // one more than the thousandth of another.
-        self.usual.entry(measure).or_default().observe(x, 1.0 / (1.0 + seen), at, how);
+        self.usual.entry(measure).or_default().observe(x, say(seen), at, how);
+        self.unpublished += 1;
+    }
+
+    /// As well as how such numbers are spread.
+    pub(super) fn observe_spread(
+        &mut self,
+        measure: MeasureId,
+        x: f64,
+        seen: f64,
+        at: Timestamp,
+        half_life: f64,
+    ) {
+        let spread = self.spreads.entry(measure).or_default();
+        spread.observe(x, say(seen), at, half_life, quantiles::MARKS_OF_ALL);
         self.unpublished += 1;
     }
 
@@ -67,6 +81,13 @@ impl Common {
         let Measured::Baseline { baseline, .. } = &measure.of else { return None };
         let usual = self.usual.get(&measure.id)?.own(now, baseline.season);
         (usual.weight >= LEAST_PRIOR).then_some(usual)
+    }
+
+    /// How a number's values are spread, where enough is known.
+    pub(super) fn spread(&self, measure: &Measure) -> Option<&QuantilesState> {
+        let Measured::Quantiles { quantiles, .. } = &measure.of else { return None };
+        let spread = self.spreads.get(&measure.id)?;
+        (spread.weight(quantiles.half_life) >= LEAST_PRIOR).then_some(spread)
     }
 
     pub(super) fn crowd(&self, measure: MeasureId) -> Option<&Crowd> {
@@ -97,17 +118,28 @@ impl Common {
             _ => false,
         };
         let contexts = measures.iter().filter(knows).map(|measure| measure.id);
-        Priors::new(usual.collect()).with_contexts(contexts.collect())
+        let grid = |measure: &Measure| {
+            let Measured::Quantiles { quantiles, .. } = &measure.of else { return None };
+            Some((measure.id, self.spread(measure)?.grid(None, quantiles.half_life)?))
+        };
+        let grids = measures.iter().filter_map(grid).collect();
+        Priors::new(usual.collect()).with_grids(grids).with_contexts(contexts.collect())
     }
 
     /// Takes what was kept back in.
-    pub(super) fn restore(&mut self, kept: Vec<KeptMeasure>) {
+    pub(super) fn restore(&mut self, of: InCommon, kept: Vec<KeptMeasure>) {
         for KeptMeasure { measure, time, words } in kept {
             let head = Head { measure: measure.0, words: words.len() as u16, time };
-            if let Some(crowd) = Crowd::read(head, &words) {
-                self.crowds.insert(measure, crowd);
-            } else {
-                self.usual.insert(measure, BaselineState::read(head, &words));
+            match of {
+                InCommon::Usual => {
+                    self.usual.insert(measure, BaselineState::read(head, &words));
+                }
+                InCommon::Spreads => {
+                    self.spreads.insert(measure, QuantilesState::read(head, &words));
+                }
+                InCommon::Crowds => {
+                    self.crowds.extend(Crowd::read(head, &words).map(|crowd| (measure, crowd)));
+                }
             }
             self.unpublished += 1;
         }
@@ -120,6 +152,16 @@ impl Common {
             KeptMeasure { measure: *measure, time: state.at, words }
         };
         self.usual.iter().map(kept).collect()
+    }
+
+    /// How numbers are spread; `None` where that is not learned.
+    pub(super) fn kept_spreads(&self) -> Option<Vec<KeptMeasure>> {
+        let kept = |(measure, state): (&MeasureId, &QuantilesState)| {
+            let mut words = Vec::new();
+            state.write(&mut words);
+            KeptMeasure { measure: *measure, time: state.at, words }
+        };
+        (!self.spreads.is_empty()).then(|| self.spreads.iter().map(kept).collect())
     }
 
     /// The crowds, where they have changed and it is time to keep them.
@@ -136,6 +178,13 @@ impl Common {
         };
         Some(self.crowds.iter().map(kept).collect())
     }
+}
+
+/// What an observation of an entity of which so much was seen weighs among those of all.
+/// Each entity has its say, and the first observations of one more than the thousandth of
+/// another.
+fn say(seen: f64) -> f64 {
+    1.0 / (1.0 + seen)
 }
 
 const _: () =

@@ -32,8 +32,14 @@ pub struct KeptMeasure {
 pub enum InCommon {
     /// Numbers.
     Usual,
+    /// How numbers are spread.
+    Spreads,
     /// What requests come from and with.
     Crowds,
+}
+
+impl InCommon {
+    pub const ALL: [InCommon; 3] = [InCommon::Usual, InCommon::Spreads, InCommon::Crowds];
 }
 
 /// A label of an entity.

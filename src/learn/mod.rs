@@ -19,6 +19,7 @@ mod links;
 mod place;
 mod profile;
 mod profiles;
+mod quantiles;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use super::contexts::ContextState;
 use super::familiar::FamiliarState;
 use super::hours::HoursState;
 use super::place::PlaceState;
+use super::quantiles::{self, QuantilesState};
 use super::window::WindowState;
 use super::words::{self, Head};
 use crate::model::{Measure, Measured, Timestamp};
@@ -20,6 +21,7 @@ const DAY: i64 = 86_400_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
     Baseline(BaselineState),
+    Quantiles(QuantilesState),
     Familiar(FamiliarState),
     Hours(HoursState),
     Place(PlaceState),
@@ -31,6 +33,7 @@ impl State {
     pub(super) fn read(of: &Measured, head: Head, words: &[u64]) -> Self {
         match of {
             Measured::Baseline { .. } => State::Baseline(BaselineState::read(head, words)),
+            Measured::Quantiles { .. } => State::Quantiles(QuantilesState::read(head, words)),
             Measured::Familiar { .. } => State::Familiar(FamiliarState::read(head, words)),
             Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
             Measured::Place => State::Place(PlaceState::read(head, words)),
@@ -42,6 +45,7 @@ impl State {
     pub(super) fn write(&self, of: &Measured, words: &mut Vec<u64>) {
         match (self, of) {
             (State::Baseline(state), _) => state.write(words),
+            (State::Quantiles(state), _) => state.write(words),
             (State::Familiar(state), _) => state.write(words),
             (State::Hours(state), _) => state.write(words),
             (State::Place(state), _) => state.write(words),
@@ -70,6 +74,16 @@ impl State {
                 let weight = state.own(at, None).weight;
                 common.observe_number(measure.id, x, weight, at, baseline);
                 state.observe(x, 1.0, at, baseline);
+            }
+            (
+                State::Quantiles(state),
+                Measured::Quantiles { quantiles, .. },
+                Seen::Value { value, .. },
+            ) => {
+                let Some(x) = value.number else { return false };
+                let half_life = quantiles.half_life;
+                common.observe_spread(measure.id, x, state.weight(half_life), at, half_life);
+                state.observe(x, 1.0, at, half_life, quantiles::MARKS);
             }
             (
                 State::Familiar(state),
@@ -141,6 +155,7 @@ impl State {
     pub(super) fn time(&self, at: Timestamp) -> u32 {
         match self {
             State::Baseline(state) => state.at,
+            State::Quantiles(state) => state.at,
             State::Hours(state) => state.at,
             State::Context(state) => state.at,
             _ => words::seconds(at),
@@ -160,6 +175,12 @@ impl State {
                 let usual = state.usual(now, baseline.season, prior);
                 let known = prior.is_some() || usual.weight >= LEAST_KNOWN;
                 known.then_some(Summary::Usual(usual))
+            }
+            (State::Quantiles(state), Measured::Quantiles { quantiles, .. }) => {
+                let prior = common.spread(measure);
+                let grid = state.grid(prior, quantiles.half_life)?;
+                let known = prior.is_some() || grid.weight >= LEAST_KNOWN;
+                known.then_some(Summary::Grid(grid))
             }
             (State::Familiar(state), _) => Some(state.summary()),
             (State::Hours(state), _) => state.summary(),

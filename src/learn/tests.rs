@@ -10,5 +10,6 @@ mod labels;
 mod links;
 mod memory;
 mod place;
+mod quantiles;
 mod rarity;
 mod window;

@@ -30,6 +30,8 @@ pub struct Measure {
 pub enum Measured {
     /// What is usual for a number.
     Baseline { signal: SignalId, baseline: Baseline },
+    /// How the values of a number are spread.
+    Quantiles { signal: SignalId, quantiles: Quantiles },
     /// The values that are usual for a text.
     Familiar { signal: SignalId, familiar: Familiar },
     /// The hours of the day (UTC) at which the entity is seen.
@@ -47,6 +49,7 @@ impl Measured {
     pub fn signal(&self) -> Option<SignalId> {
         match self {
             Measured::Baseline { signal, .. }
+            | Measured::Quantiles { signal, .. }
             | Measured::Familiar { signal, .. }
             | Measured::Window { signal, .. } => Some(*signal),
             Measured::Hours { .. } | Measured::Place | Measured::Context { .. } => None,
@@ -74,6 +77,13 @@ pub struct Baseline {
     pub half_life: Seconds,
     /// Whether what is usual depends on the time.
     pub season: Option<Season>,
+}
+
+/// How the values of a number are spread, as a distribution that forgets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantiles {
+    /// The weight of an observation halves with each such span (seconds).
+    pub half_life: Seconds,
 }
 
 /// A cycle that a baseline follows, in UTC.
@@ -109,6 +119,7 @@ pub struct Familiar {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Learn {
     pub baseline: Option<Baseline>,
+    pub quantiles: Option<Quantiles>,
     pub familiar: Option<Familiar>,
     /// Whether requests teach that were denied or step up. Reports always teach.
     pub from_denied: bool,

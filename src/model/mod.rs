@@ -23,7 +23,9 @@ pub use catalog::{
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use expected::{EXPECTED_SIGNAL, ExpectedDecl, ExpectedField};
-pub use learn::{Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Season};
+pub use learn::{
+    Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Quantiles, Season,
+};
 pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked};
 pub use lists::{ListKind, ListSource, ListUrl};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};

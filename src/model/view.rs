@@ -81,6 +81,20 @@ pub enum Source {
         measure: MeasureId,
         value: SlotId,
     },
+    /// `percentile(value, signal)`: the share of what was observed that is below the value.
+    Percentile {
+        kind: EntityKind,
+        measure: MeasureId,
+        value: SlotId,
+    },
+    /// `quantile(signal, share)`: the value below which that share lies, as a number or a
+    /// duration.
+    Quantile {
+        kind: EntityKind,
+        measure: MeasureId,
+        share: f64,
+        ty: Type,
+    },
     /// `unusual_hour(entity)`
     UnusualHour {
         kind: EntityKind,
@@ -128,6 +142,8 @@ impl Source {
         match self {
             Source::Familiar { kind, measure, .. }
             | Source::Deviation { kind, measure, .. }
+            | Source::Percentile { kind, measure, .. }
+            | Source::Quantile { kind, measure, .. }
             | Source::UnusualHour { kind, measure }
             | Source::TravelSpeed { kind, measure, .. }
             | Source::Rarity { kind, measure, .. }
@@ -144,7 +160,9 @@ impl Source {
             Source::Geo { query, .. } => reads.push(query.address),
             Source::Lower(of) => reads.push(*of),
             Source::Expected { value, .. } => reads.extend(*value),
-            Source::Familiar { value, .. } | Source::Deviation { value, .. } => reads.push(*value),
+            Source::Familiar { value, .. }
+            | Source::Deviation { value, .. }
+            | Source::Percentile { value, .. } => reads.push(*value),
             Source::TravelSpeed { from, .. } => {
                 reads.extend([from.latitude, from.longitude, from.radius]);
                 reads.extend(from.excused);

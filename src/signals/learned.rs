@@ -10,6 +10,7 @@
 //! | summary | data | further words |
 //! |---|---|---|
 //! | usual | mean:24 deviation:16 weight:5 | - |
+//! | grid | weight:5, then the last 40 bits of points | 5 of points: 15 of 24 bits |
 //! | familiar | count:5, then hashes | up to 4 of hashes |
 //! | hours | 11 of 24 nibbles | the other 13 |
 //! | place | ms since 2020:45 | latitude:24 longitude:24 radius km:16 |
@@ -26,10 +27,12 @@
 //! chance: a value never seen is taken for familiar with a probability of at most
 //! 6 in 10^5 with 16 values, 3 in 10^8 with 8.
 
+mod grid;
 mod lifts;
 
 use arrayvec::ArrayVec;
 
+pub use grid::{Grid, SHARES, place_between, value_between};
 pub use lifts::{Lifts, MAX_LIFTS};
 
 use crate::model::{MeasureId, Timestamp};
@@ -68,6 +71,8 @@ const ERA_MILLIS: i64 = 1_577_836_800_000;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Summary {
     Usual(Usual),
+    /// How a number's values are spread.
+    Grid(Grid),
     /// Hashes of the values.
     Familiar(ArrayVec<u32, MAX_FAMILIAR>),
     /// How usual each hour of the day is, against the most usual one: 15 is as usual.
@@ -92,13 +97,18 @@ pub struct Usual {
 impl Usual {
     /// How sure one can be of it, in [0, 1]: of somebody unseen not at all.
     pub fn confidence(self) -> f64 {
-        self.weight / (self.weight + SURE)
+        sureness(self.weight)
     }
 
     /// A deviation is never taken for less: nothing is measured that well.
     pub fn least_deviation(self) -> f64 {
         (self.mean.abs() * LEAST_SHARE).max(1e-9)
     }
+}
+
+/// How sure one can be where so much was observed (observations).
+fn sureness(weight: f64) -> f64 {
+    weight / (weight + SURE)
 }
 
 /// How much the prior has to say where so much is known. Squared: a population that is
@@ -201,6 +211,7 @@ fn encode(measure: MeasureId, summary: &Summary) -> ArrayVec<u64, ITEM_WORDS> {
             let mean = pack_mean(usual.mean) << 21;
             mean | pack_deviation(usual.deviation) << 5 | pack_weight(usual.weight)
         }
+        Summary::Grid(grid) => grid::encode(grid, &mut words),
         Summary::Familiar(hashes) => encode_hashes(hashes, &mut words),
         Summary::Hours(levels) => {
             let (first, rest) = levels.split_at(NIBBLES_IN_DATA);
@@ -263,9 +274,9 @@ fn mask(bits: u32) -> u32 {
 impl Item<'_> {
     pub fn usual(self) -> Usual {
         Usual {
-            mean: f64::from(f32::from_bits(((self.data >> 21) as u32) << 8)),
+            mean: unpack_mean(self.data >> 21),
             deviation: f64::from(f32::from_bits((self.data >> 5 & 0xffff) as u32 * (1 << 15))),
-            weight: libm::exp2((self.data & 31) as f64 / 4.0) - 1.0,
+            weight: unpack_weight(self.data & 31),
         }
     }
 
@@ -312,6 +323,10 @@ fn pack_mean(mean: f64) -> u64 {
     u64::from(bits.saturating_add(0x80) >> 8)
 }
 
+fn unpack_mean(bits: u64) -> f64 {
+    f64::from(f32::from_bits((bits as u32) << 8))
+}
+
 /// The nearest number of 16 bits: 8 of exponent, 8 of fraction.
 fn pack_deviation(deviation: f64) -> u64 {
     let bits = (deviation.clamp(0.0, 1e38) as f32).to_bits();
@@ -321,6 +336,10 @@ fn pack_deviation(deviation: f64) -> u64 {
 /// A weight in 32 steps, fine where little is known.
 fn pack_weight(weight: f64) -> u64 {
     libm::round(4.0 * libm::log2(1.0 + weight.max(0.0))).min(31.0) as u64
+}
+
+fn unpack_weight(steps: u64) -> f64 {
+    libm::exp2(steps as f64 / 4.0) - 1.0
 }
 
 /// The nearest double whose lower bits are zero: exact for whole numbers below 2^34.

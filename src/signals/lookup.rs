@@ -183,6 +183,12 @@ impl<'v, 's> LookUp<'v, 's> {
             Source::Deviation { kind, measure, value } => {
                 return self.deviation(*kind, *measure, view.read(*value));
             }
+            Source::Percentile { kind, measure, value } => {
+                return self.percentile(*kind, *measure, view.read(*value));
+            }
+            Source::Quantile { kind, measure, share, ty } => {
+                return self.quantile(*kind, *measure, *share, *ty);
+            }
             Source::UnusualHour { kind, measure } => self.unusual_hour(*kind, *measure),
             Source::TravelSpeed { kind, measure, from } => {
                 self.travel_speed(*kind, *measure, from, view)

@@ -31,7 +31,8 @@ pub use ingest::{
     canonical_id, ingest,
 };
 pub use learned::{
-    Item, LastPlace, Lifts, MAX_FAMILIAR, MAX_LIFTS, Summary, Usual, share_of_prior,
+    Grid, Item, LastPlace, Lifts, MAX_FAMILIAR, MAX_LIFTS, SHARES, Summary, Usual, place_between,
+    share_of_prior, value_between,
 };
 pub use lists::{
     BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, Keep, List, Loaded, Media, Version,

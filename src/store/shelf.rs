@@ -12,16 +12,18 @@ use crate::model::{EntityKind, Vocabulary};
 /// What is usual for all entities together is kept under these keys; keys of entities are
 /// longer.
 const USUAL: &[u8] = b"*";
+const SPREADS: &[u8] = b"*q";
 const CROWDS: &[u8] = b"**";
 
 /// Whether a key is of all entities together.
 pub(super) fn is_common(key: &[u8]) -> bool {
-    key == USUAL || key == CROWDS
+    InCommon::ALL.into_iter().any(|of| key == common(of))
 }
 
 fn common(of: InCommon) -> &'static [u8] {
     match of {
         InCommon::Usual => USUAL,
+        InCommon::Spreads => SPREADS,
         InCommon::Crowds => CROWDS,
     }
 }

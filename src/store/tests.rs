@@ -7,7 +7,8 @@ use std::sync::mpsc::channel;
 use super::{Shelf, State, Store};
 use crate::learn::{Bounds, Learner};
 use crate::model::{
-    EntityKind, Measure, Measured, Plan, SignalId, SignalType, Timestamp, Value, Vocabulary,
+    EntityKind, Measure, MeasureId, Measured, Plan, Quantiles, SignalId, SignalType, Timestamp,
+    Value, Vocabulary,
 };
 use crate::signals::{Cache, Limits, Observation, Secrets, Seen, SeenContext};
 
@@ -120,52 +121,109 @@ fn what_was_reported_since_is_not_overwritten_by_what_is_kept() {
     assert_eq!(second.number("ann"), Some(2.0));
 }
 
-#[test]
-fn what_all_come_from_and_with_is_as_it_was_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |hours: i64| Timestamp::from_millis(1_780_272_000_000 + hours * 3_600_000);
-    let half_life = 2_592_000.0;
-    // Each life: who came, and what is said of the first of them then.
-    let live = |store: Option<&Arc<Store>>, came: std::ops::Range<u32>| {
-        let vocabulary = store.map_or_else(Arc::default, |store| Arc::clone(&store.vocabulary));
+/// Lives of a learner that measures one thing, each with the store of the one before.
+struct Lives {
+    folder: tempfile::TempDir,
+    name: &'static str,
+    of: fn(SignalId) -> Measured,
+}
+
+/// A life: what there is to learn with, and what came of it.
+struct Life<'l> {
+    kind: EntityKind,
+    signal: SignalId,
+    measure: MeasureId,
+    cache: &'l Cache,
+    learner: &'l mut Learner,
+}
+
+impl Lives {
+    /// One without a store, where `kept` says so.
+    fn live<R>(&self, kept: bool, live: impl FnOnce(Life<'_>) -> R) -> R {
+        let vocabulary = Arc::new(Vocabulary::new());
+        let open = || Arc::new(Store::open(self.folder.path(), Arc::clone(&vocabulary)).unwrap());
+        let store = kept.then(open);
         let kind = vocabulary.kind("user").unwrap();
-        let id = vocabulary.measure("context(user)").unwrap();
-        let of = Measured::Context { half_life };
-        let measure = Measure { id, kind, name: "context(user)".into(), of };
+        let signal = vocabulary.signal(kind, "x", SignalType::Number).unwrap();
+        let id = vocabulary.measure(self.name).unwrap();
+        let measure = Measure { id, kind, name: self.name.into(), of: (self.of)(signal) };
         let cache = Arc::new(Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])));
         let mut learner = Learner::new(Arc::clone(&cache), Bounds::default(), 1);
-        if let Some(store) = store {
+        if let Some(store) = &store {
             learner.keep_on(Box::new(Shelf(Arc::clone(store))));
         }
         learner.follow(Arc::new(Plan::new(vec![measure])));
-        for n in came.clone() {
-            let context = SeenContext(std::array::from_fn(|level| {
-                (n % 5 + 1) * 77_777 + level as u32 * 1_000_003
-            }));
-            let seen = Seen::Presence { place: None, context };
-            let (id, at) = (format!("u{}", n % 5).into(), at(i64::from(n) * 2));
-            learner.observe(&Observation { kind, id, at, seen });
-        }
-        learner.advance(at(i64::from(came.end) * 2));
+        let life = Life { kind, signal, measure: id, cache: &cache, learner: &mut learner };
+        let said = live(life);
         learner.keep_at_once();
-        let held = cache.read(kind, "u0").unwrap();
-        let item = held.record().unwrap().summary(id).unwrap();
-        (item.lift(77_777).unwrap(), item.seen(0), cache.priors().knows_contexts(id))
+        drop(learner);
+        if let Some(store) = store {
+            let (stop, stopped) = channel();
+            drop(stop);
+            let journal = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16]));
+            store.run(&journal.journaled(), || Some(Arc::default()), &stopped);
+        }
+        said
+    }
+}
+
+fn hours(n: u32) -> Timestamp {
+    Timestamp::from_millis(1_780_272_000_000 + i64::from(n) * 3_600_000)
+}
+
+#[test]
+fn what_all_come_from_and_with_is_as_it_was_after_a_restart() {
+    let of = |_| Measured::Context { half_life: 2_592_000.0 };
+    let lives = Lives { folder: tempfile::tempdir().unwrap(), name: "context(user)", of };
+    // Who came, and what is said of the first of them then.
+    let came = |came: std::ops::Range<u32>| {
+        move |life: Life<'_>| {
+            for n in came.clone() {
+                let context = SeenContext(std::array::from_fn(|level| {
+                    (n % 5 + 1) * 77_777 + level as u32 * 1_000_003
+                }));
+                let seen = Seen::Presence { place: None, context };
+                let id = format!("u{}", n % 5).into();
+                life.learner.observe(&Observation { kind: life.kind, id, at: hours(n * 2), seen });
+            }
+            life.learner.advance(hours(came.end * 2));
+            let held = life.cache.read(life.kind, "u0").unwrap();
+            let item = held.record().unwrap().summary(life.measure).unwrap();
+            let knows = life.cache.priors().knows_contexts(life.measure);
+            (item.lift(77_777).unwrap(), item.seen(0), knows)
+        }
     };
-    let open = || Arc::new(Store::open(folder.path(), Arc::new(Vocabulary::new())).unwrap());
-    let close = |store: Arc<Store>| {
-        let (stop, stopped) = channel();
-        drop(stop);
-        let cache = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])).journaled();
-        store.run(&cache, || Some(Arc::default()), &stopped);
-    };
-    let first = open();
-    live(Some(&first), 0..40);
-    close(first);
-    let second = open();
-    let kept = live(Some(&second), 40..46);
-    let never_restarted = live(None, 0..46);
+    lives.live(true, came(0..40));
+    let kept = lives.live(true, came(40..46));
+    let never_restarted = lives.live(false, came(0..46));
     assert_eq!(kept, never_restarted);
     assert!(kept.2 && kept.0 > 4.0, "{kept:?}");
-    assert!(kept != live(None, 40..46), "something was kept");
+    assert!(kept != lives.live(false, came(40..46)), "something was kept");
+}
+
+#[test]
+fn how_numbers_are_spread_is_as_it_was_after_a_restart() {
+    let of = |signal| Measured::Quantiles { signal, quantiles: Quantiles { half_life: 1e6 } };
+    let lives = Lives { folder: tempfile::tempdir().unwrap(), name: "quantiles(user.x)", of };
+    // Of somebody, and of all; more than there are marks of either.
+    let came = |came: std::ops::Range<u32>| {
+        move |life: Life<'_>| {
+            for n in came.clone() {
+                let x = f64::from(n * 7919 % 1009).powi(2);
+                let value = life.cache.seen_value(Value::Number(x)).unwrap();
+                let seen = Seen::Value { signal: life.signal, value };
+                let id = format!("u{}", n % 20).into();
+                life.learner.advance(hours(n));
+                life.learner.observe(&Observation { kind: life.kind, id, at: hours(n), seen });
+            }
+            let held = life.cache.read(life.kind, "u0").unwrap();
+            let own = held.record().unwrap().summary(life.measure).unwrap().grid();
+            (own, life.cache.priors().grid(life.measure))
+        }
+    };
+    lives.live(true, came(0..901));
+    let kept = lives.live(true, came(901..1001));
+    assert_eq!(kept, lives.live(false, came(0..1001)));
+    assert!(kept.1.is_some(), "{kept:?}");
+    assert!(kept != lives.live(false, came(901..1001)), "something was kept");
 }

@@ -24,8 +24,8 @@ pub(super) struct Keeping {
 impl Learner {
     /// Keeps profiles on `shelf`, and goes on from what is there.
     pub fn keep_on(&mut self, mut shelf: Box<dyn Shelf>) {
-        for room in [InCommon::Usual, InCommon::Crowds] {
-            self.common.restore(shelf.find_common(room).unwrap_or_default().measures);
+        for of in InCommon::ALL {
+            self.common.restore(of, shelf.find_common(of).unwrap_or_default().measures);
         }
         self.links.keep_from_now();
         self.keeping = Some(Keeping {
@@ -167,6 +167,9 @@ impl Learner {
         if std::mem::take(&mut keeping.common_changed) {
             let measures = self.common.kept_usual();
             keeping.shelf.put_common(InCommon::Usual, &Kept { seen: 0, measures });
+            if let Some(measures) = self.common.kept_spreads() {
+                keeping.shelf.put_common(InCommon::Spreads, &Kept { seen: 0, measures });
+            }
         }
         if let Some(measures) = self.common.kept_crowds(at_once) {
             keeping.shelf.put_common(InCommon::Crowds, &Kept { seen: 0, measures });

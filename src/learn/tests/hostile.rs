@@ -2,10 +2,10 @@ use proptest::prelude::*;
 
 use super::support::{DAY, HOUR, SIGNAL, at, house, house_within};
 use crate::learn::Bounds;
-use crate::model::{Baseline, Count, Familiar, Measured, Season, Value};
+use crate::model::{Baseline, Count, Familiar, Measured, Quantiles, Season, Value};
 use crate::signals::{SeenContext, SeenPlace};
 
-fn all() -> [Measured; 9] {
+fn all() -> [Measured; 10] {
     let familiar = Familiar { keep: 16, forget_after: 86_400.0 };
     let season = Some(Season::HourOfWeek);
     let window = |seconds, count| Measured::Window { signal: SIGNAL, window: seconds, count };
@@ -19,6 +19,7 @@ fn all() -> [Measured; 9] {
         window(3600.0, Count::Distinct),
         window(3600.0, Count::Increase),
         Measured::Context { half_life: 1e6 },
+        Measured::Quantiles { signal: SIGNAL, quantiles: Quantiles { half_life: 1e6 } },
     ]
 }
 
@@ -62,6 +63,15 @@ proptest! {
             if let Some(usual) = house.usual(&id) {
                 prop_assert!(usual.mean.is_finite() && usual.deviation.is_finite(), "{usual:?}");
                 prop_assert!(usual.deviation >= 0.0 && usual.weight >= 0.0, "{usual:?}");
+            }
+            if let Some(grid) = house.grid(&id, 9) {
+                prop_assert!(grid.points.iter().all(|point| point.is_finite()), "{grid:?}");
+                prop_assert!(grid.points.is_sorted(), "{grid:?}");
+                for x in [x, 0.0, f64::INFINITY] {
+                    let share = grid.percentile(x);
+                    prop_assert!(x.is_nan() || (0.0..=1.0).contains(&share), "{x}: {share}");
+                }
+                prop_assert!((0.0..=1.0).contains(&grid.confidence()), "{grid:?}");
             }
             for hour in 0..24 {
                 let usual = house.usual_hour_of(&id, 2, hour);

@@ -1,5 +1,5 @@
 use super::support::{HOUR, SIGNAL, USER, house};
-use crate::model::{Baseline, Count, Familiar, Measured, SignalId, Value};
+use crate::model::{Baseline, Count, Familiar, Measured, Quantiles, SignalId, Value};
 use crate::signals::SeenContext;
 
 /// Six measures as a busy policy has them, each as full as it gets.
@@ -35,6 +35,26 @@ fn a_user_with_six_measures_has_at_most_a_kilobyte() {
     let cold = house.learner.bytes() / users;
     println!("{hot} bytes hot, {cold} cold; {} bytes of cache", stats.bytes / users);
     assert!(hot + cold <= 1024, "{hot} + {cold} bytes");
+}
+
+/// Where it is asked, and for each signal.
+#[test]
+fn how_a_number_is_spread_has_at_most_a_third_of_a_kilobyte() {
+    let measured = Measured::Quantiles { signal: SIGNAL, quantiles: Quantiles { half_life: 1e6 } };
+    let mut house = house(&[measured]);
+    let users = 500;
+    for user in 0..users {
+        let id = format!("user-{user:08}");
+        for n in 0..60 {
+            house.saw(&id, Value::Number(f64::from(n * n)), i64::from(n) * HOUR);
+        }
+    }
+    let held = house.cache.read(USER, "user-00000000").unwrap();
+    let hot = held.record().unwrap().learned_bytes();
+    let cold = house.learner.bytes() / users;
+    println!("{hot} bytes hot, {cold} cold");
+    assert!(hot <= 48, "{hot} bytes of summaries");
+    assert!(hot + cold <= 450, "{hot} + {cold} bytes, with 96 of an empty profile");
 }
 
 /// As much as is kept of what somebody comes from and with.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::learn::{Bounds, Learner};
 use crate::model::{EntityKind, Measure, MeasureId, Measured, Plan, SignalId, Timestamp, Value};
 use crate::signals::{
-    Cache, Item, LastPlace, Limits, Observation, Rarity, Secrets, Seen, SeenContext, SeenPlace,
-    Usual, rarity,
+    Cache, Grid, Item, LastPlace, Limits, Observation, Rarity, Secrets, Seen, SeenContext,
+    SeenPlace, Usual, rarity,
 };
 
 pub(super) const USER: EntityKind = EntityKind(0);
@@ -94,6 +94,10 @@ impl House {
 
     pub(super) fn usual(&self, id: &str) -> Option<Usual> {
         self.told(id, 0, |item| item.usual())
+    }
+
+    pub(super) fn grid(&self, id: &str, measure: u16) -> Option<Grid> {
+        self.told(id, measure, |item| item.grid())
     }
 
     pub(super) fn window(&self, measure: u16) -> Option<f64> {

@@ -77,6 +77,10 @@ impl Declared<'_> {
             let of = Measured::Baseline { signal, baseline };
             measures.want(kind, format!("baseline({name})"), of);
         }
+        if let Some(quantiles) = self.decl.learn.quantiles {
+            let of = Measured::Quantiles { signal, quantiles };
+            measures.want(kind, format!("quantiles({name})"), of);
+        }
         if let Some(familiar) = self.decl.learn.familiar {
             let of = Measured::Familiar { signal, familiar };
             measures.want(kind, format!("familiar({name})"), of);

@@ -32,15 +32,20 @@ pub(super) enum Takes {
     Series,
     /// A number literal.
     Count,
+    /// A share of what was observed, as a number literal.
+    Share,
     /// `geo(x)`
     Geo,
 }
 
 /// Functions of learned state: signatures and what they give.
-pub(super) const LEARNED: [(&str, &[&[Takes]], Type); 14] = {
-    use Takes::{Count, Entity, Geo, Group, Series, Signal, Value, Window};
+pub(super) const LEARNED: [(&str, &[&[Takes]], Type); 16] = {
+    use Takes::{Count, Entity, Geo, Group, Series, Share, Signal, Value, Window};
     [
         ("deviation", &[&[Signal], &[Value, Signal]], Type::Number),
+        ("percentile", &[&[Signal], &[Value, Signal]], Type::Number),
+        // Of a duration, it is a duration.
+        ("quantile", &[&[Signal, Share]], Type::Number),
         ("peer_deviation", &[&[Signal, Group]], Type::Number),
         ("familiar", &[&[Signal, Value]], Type::Bool),
         ("rarity", &[&[Entity]], Type::Number),
@@ -87,10 +92,20 @@ impl Expressions<'_, '_> {
         if !good {
             return None;
         }
+        let mut ty = ty;
         let source = match (function.text.as_str(), args) {
             ("familiar", [signal, value]) => self.familiar(signal, value)?,
             ("deviation", [signal]) => self.deviation(signal, signal)?,
             ("deviation", [value, signal]) => self.deviation(value, signal)?,
+            ("percentile", [signal]) => self.percentile(signal, signal)?,
+            ("percentile", [value, signal]) => self.percentile(value, signal)?,
+            ("quantile", [signal, share]) => {
+                let source = self.quantile(signal, share)?;
+                if let Source::Quantile { ty: of, .. } = &source {
+                    ty = *of;
+                }
+                source
+            }
             ("rarity", [entity]) => self.rarity(ast, entity)?,
             ("unusual_hour", [entity]) => self.unusual_hour(ast, entity)?,
             ("travel_speed", [entity, place]) => self.travel_speed(entity, place)?,
@@ -123,25 +138,6 @@ impl Expressions<'_, '_> {
         let measure = self.learn(signal, kind, format!("familiar({signal})"), of)?;
         let (value, _) = self.argument(value)?;
         Some(Source::Familiar { kind, measure, value })
-    }
-
-    fn deviation(&mut self, value: &cel::Expr, signal: &cel::Expr) -> Option<Source> {
-        let decl = self.signal_decl(signal)?;
-        let (kind, id, baseline) = (decl.kind, decl.id, decl.learn.baseline);
-        let Some(baseline) = baseline else {
-            let name = quoted(&signal.to_string());
-            self.error(signal, format!("{name} does not learn what is usual"))
-                .help("declare it in the catalog: `learn: {baseline: {half_life: 14d}}`");
-            return None;
-        };
-        let of = Measured::Baseline { signal: id, baseline };
-        let measure = self.learn(signal, kind, format!("baseline({signal})"), of)?;
-        let (slot, ty) = self.argument(value)?;
-        if !matches!(ty, Type::Number | Type::Duration | Type::Any) {
-            self.error(value, format!("a deviation is of numbers, and this is a {ty}"));
-            return None;
-        }
-        Some(Source::Deviation { kind, measure, value: slot })
     }
 
     fn unusual_hour(&mut self, ast: &cel::Expr, entity: &cel::Expr) -> Option<Source> {
@@ -236,7 +232,7 @@ impl Expressions<'_, '_> {
         Some(Source::Window { kind, measure })
     }
 
-    fn learn(
+    pub(super) fn learn(
         &mut self,
         at: &cel::Expr,
         kind: EntityKind,
@@ -251,7 +247,7 @@ impl Expressions<'_, '_> {
     }
 
     /// The signal that an argument names; it was checked before.
-    fn signal_decl(&self, signal: &cel::Expr) -> Option<&SignalDecl> {
+    pub(super) fn signal_decl(&self, signal: &cel::Expr) -> Option<&SignalDecl> {
         let names = signal.dotted()?;
         let [entity, name] = names.as_slice() else { return None };
         self.catalogs.signal(self.catalogs.entity(entity)?.kind, name)
@@ -299,6 +295,14 @@ impl Expressions<'_, '_> {
                 let good = matches!(arg.kind, ExprKind::Number(x) if (1.0..=8.0).contains(&x));
                 if !good {
                     self.error(arg, "a number literal from 1 to 8 is wanted here");
+                }
+                good
+            }
+            Takes::Share => {
+                let good = matches!(arg.kind, ExprKind::Number(x) if x > 0.0 && x < 1.0);
+                if !good {
+                    self.error(arg, "a share is wanted here: a number literal between 0 and 1")
+                        .help("`0.95` asks for the value that 95 % of what was observed is below");
                 }
                 good
             }

@@ -19,6 +19,7 @@ mod score;
 mod signal;
 mod slots;
 mod trust;
+mod usual;
 
 #[cfg(test)]
 mod tests;

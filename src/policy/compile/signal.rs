@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::catalog::Declared;
 use crate::model::{
-    Baseline, EntityKind, Familiar, Freshness, Learn, Season, SignalDecl, SignalType, Vocabulary,
+    Baseline, EntityKind, Familiar, Freshness, Learn, Quantiles, Season, Seconds, SignalDecl,
+    SignalType, Vocabulary,
 };
 use crate::policy::diagnostic::{Diagnostics, quoted};
-use crate::policy::source::{Entry, Node};
+use crate::policy::source::{Entry, Fields, Node};
 
 /// Reads the declaration at `entry`.
 pub(super) fn read<'a>(
@@ -102,20 +103,24 @@ pub(super) fn read<'a>(
 /// there is something that learns it.
 fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> Learn {
     let mut learn = Learn::default();
-    let Some(fields) =
-        node.mapping(diagnostics, &["baseline", "trend", "familiar", "from", "delay"])
-    else {
-        return learn;
-    };
+    let allowed = ["baseline", "quantiles", "trend", "familiar", "from", "delay"];
+    let Some(fields) = node.mapping(diagnostics, &allowed) else { return learn };
+    let number = matches!(
+        ty,
+        SignalType::Number | SignalType::Counter | SignalType::Event | SignalType::Duration
+    );
     if let Some(node) = fields.get("baseline") {
         learn.baseline = read_baseline(node, diagnostics);
-        let number = matches!(
-            ty,
-            SignalType::Number | SignalType::Counter | SignalType::Event | SignalType::Duration
-        );
         if !number {
             diagnostics
                 .error(node, format!("a baseline is of numbers, and this is a {}", ty.name()));
+        }
+    }
+    if let Some(node) = fields.get("quantiles") {
+        learn.quantiles = read_quantiles(node, diagnostics);
+        if !number {
+            diagnostics
+                .error(node, format!("quantiles are of numbers, and this is a {}", ty.name()));
         }
     }
     if let Some(node) = fields.get("from") {
@@ -158,15 +163,23 @@ fn read_learn(node: Node<'_>, ty: SignalType, diagnostics: &mut Diagnostics) -> 
 
 fn read_baseline(node: Node<'_>, diagnostics: &mut Diagnostics) -> Option<Baseline> {
     let fields = node.mapping(diagnostics, &["half_life", "season"])?;
-    let half_life = match fields.get("half_life") {
-        None => Some(14.0 * 86_400.0),
-        Some(node) => node.duration(diagnostics).filter(|seconds| {
-            if *seconds <= 0.0 {
-                diagnostics.error(node, "`half_life` must be above zero");
-            }
-            *seconds > 0.0
-        }),
-    };
+    let half_life = read_half_life(&fields, diagnostics);
     let season = fields.get("season").and_then(|node| node.one_of(diagnostics, &Season::ALL));
     Some(Baseline { half_life: half_life?, season })
+}
+
+fn read_quantiles(node: Node<'_>, diagnostics: &mut Diagnostics) -> Option<Quantiles> {
+    let fields = node.mapping(diagnostics, &["half_life"])?;
+    read_half_life(&fields, diagnostics).map(|half_life| Quantiles { half_life })
+}
+
+/// Two weeks, where nothing is said.
+fn read_half_life(fields: &Fields<'_>, diagnostics: &mut Diagnostics) -> Option<Seconds> {
+    let Some(node) = fields.get("half_life") else { return Some(14.0 * 86_400.0) };
+    let seconds = node.duration(diagnostics)?;
+    if seconds <= 0.0 {
+        diagnostics.error(node, "`half_life` must be above zero");
+        return None;
+    }
+    Some(seconds)
 }

@@ -19,6 +19,8 @@ signals:
   user.name: {type: string}
   user.groups: {type: set}
   user.managed: {type: bool}
+  user.transfer: {type: event, learn: {quantiles: {}}}
+  user.spell: {type: duration, learn: {quantiles: {half_life: 7d}}}
   user.country: {type: string, observe: geo(address.ip).country, learn: {familiar: {keep: 4, forget_after: 90d}}}
 context: {amount: number}
 lists: {bad: {type: cidr, path: feeds/bad.txt}}
@@ -132,6 +134,21 @@ fn expressions_are_checked_where_they_stand() {
         ("rate(user.auth_cuont, \"5m\") > 1", "a signal is wanted here"),
         ("familiar(user.name, user.name)", "does not learn what is familiar"),
         ("familiar(user.country, user.name == \"x\")", "look-up takes a name or a literal here"),
+        (
+            "percentile(user.auth_count) > 0.9",
+            "`user.auth_count` does not learn how its values are spread (declare it in the catalog: \
+             `learn: {quantiles: {half_life: 14d}}`)",
+        ),
+        ("percentile(user.transfer, 1.0) > 0.9", "a signal is wanted here, and `1` is none"),
+        ("percentile(user.name, user.transfer) > 0.9", "a percentile is of numbers"),
+        (
+            "quantile(user.transfer, 95) > 1",
+            "a share is wanted here: a number literal between 0 and 1",
+        ),
+        ("quantile(user.transfer, 1) > 1", "a share is wanted here"),
+        ("quantile(user.transfer, user.auth_count) > 1", "a share is wanted here"),
+        ("quantile(user.transfer) > 1", "`quantile` takes 2 arguments, and 1 are given"),
+        ("quantile(user.spell, 0.5) > 1", "`>` does not compare duration with number"),
         ("peer_deviation(user.auth_count, team) > 1", "unknown peer group `team`"),
         ("linked_to_flagged(usr, 2) > 1", "an entity kind is wanted here"),
         ("geo(address.ip).county == \"DE\"", "a place has no `county`"),

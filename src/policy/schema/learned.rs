@@ -16,6 +16,10 @@ pub(super) fn learn() -> Json {
             ),
         ],
     );
+    let quantiles = mapping(
+        "How the values are spread: `percentile(signal)`, `quantile(signal, 0.95)`.",
+        &[("half_life", defaulting(duration("What was seen so long ago counts half."), "14d"))],
+    );
     let familiar = mapping(
         "Which values are known of an entity: `familiar(signal, value)`.",
         &[
@@ -35,6 +39,7 @@ pub(super) fn learn() -> Json {
         "What is learned of the signal.",
         &[
             ("baseline", baseline),
+            ("quantiles", quantiles),
             ("trend", trend),
             ("familiar", familiar),
             (

@@ -45,6 +45,8 @@ pub(super) struct GivenSignal {
 pub(super) enum Literal {
     Bool(bool),
     Number(f64),
+    /// In seconds.
+    Duration(f64),
 }
 
 /// The result of a composed policy.
@@ -60,6 +62,7 @@ impl Literal {
         Reading::from(match self {
             Literal::Bool(b) => Value::Bool(*b),
             Literal::Number(x) => Value::number(*x),
+            Literal::Duration(x) => Value::Duration(*x),
         })
     }
 }
@@ -307,6 +310,7 @@ fn read_learned(
         };
         let literal = match slot.ty {
             Type::Bool => entry.node.bool(diagnostics).map(Literal::Bool),
+            Type::Duration => entry.node.duration(diagnostics).map(Literal::Duration),
             _ if entry.node.to_json() == "infinity" => Some(Literal::Number(f64::INFINITY)),
             _ => entry.node.number(diagnostics).map(Literal::Number),
         };

@@ -72,6 +72,59 @@ proptest! {
     }
 }
 
+/// Points in order, as they are learned.
+fn grids() -> impl Strategy<Value = Grid> {
+    let value = prop_oneof![-1e30..1e30f64, -10.0..10.0f64, Just(0.0), Just(49.99)];
+    (proptest::array::uniform15(value), 0.0..200.0f64).prop_map(|(mut points, weight)| {
+        points.sort_by(f64::total_cmp);
+        Grid { points, weight }
+    })
+}
+
+proptest! {
+    #[test]
+    fn points_come_back_within_the_stated_error(grid in grids()) {
+        let words = only(&Summary::Grid(grid));
+        prop_assert_eq!(words.len(), 8);
+        let kept = item(&words).grid();
+        for (kept, point) in kept.points.iter().zip(grid.points) {
+            prop_assert!((kept - point).abs() <= point.abs() * 1.6e-5, "{kept} for {point}");
+        }
+        prop_assert!((kept.weight - grid.weight).abs() <= (1.0 + grid.weight) * 0.1);
+    }
+
+    #[test]
+    fn who_is_larger_has_no_smaller_percentile(
+        grid in grids(), mut asked in proptest::collection::vec(-20.0..20.0f64, 50),
+    ) {
+        let grid = item(&only(&Summary::Grid(grid))).grid();
+        asked.extend(grid.points);
+        asked.extend([f64::NEG_INFINITY, f64::INFINITY]);
+        asked.sort_by(f64::total_cmp);
+        let shares: Vec<f64> = asked.iter().map(|x| grid.percentile(*x)).collect();
+        prop_assert!(shares.is_sorted(), "{shares:?}");
+        prop_assert_eq!((shares[0], *shares.last().unwrap()), (0.0, 1.0));
+        let values: Vec<f64> = (1..100).map(|n| grid.quantile(f64::from(n) / 100.0)).collect();
+        prop_assert!(values.is_sorted(), "{values:?}");
+    }
+}
+
+#[test]
+fn percentile_and_quantile_are_each_others_inverse() {
+    let points = SHARES.map(|share| 1000.0 * share * share);
+    let grid = item(&only(&Summary::Grid(Grid { points, weight: 9.0 }))).grid();
+    for n in 1..1000 {
+        let share = f64::from(n) / 1000.0;
+        let back = grid.percentile(grid.quantile(share));
+        assert!((back - share).abs() < 1e-3, "{share}: {back}");
+    }
+    // What was asked about a value that many have: half of them are not below.
+    let same = Grid { points: [49.99; SHARES.len()], weight: 9.0 };
+    let same = item(&only(&Summary::Grid(same))).grid();
+    assert_eq!([49.9, 49.99, 50.1].map(|x| same.percentile(x)), [0.0, 0.5, 1.0]);
+    assert!((same.quantile(0.25) - 49.99).abs() < 1e-3);
+}
+
 #[test]
 fn infinity_comes_back() {
     let words = only(&Summary::Window(f64::INFINITY));

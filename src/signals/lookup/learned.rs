@@ -1,9 +1,11 @@
 //! Functions of learned state: a record's summary and what the request says.
 
 use super::LookUp;
-use crate::model::{ContextFrom, EntityKind, MeasureId, Reading, SlotId, TravelFrom, Value, View};
+use crate::model::{
+    ContextFrom, EntityKind, MeasureId, Reading, SlotId, TravelFrom, Type, Value, View,
+};
 use crate::signals::context::{SeenContext, rarity};
-use crate::signals::learned::{Item, LastPlace};
+use crate::signals::learned::{Grid, Item, LastPlace};
 
 /// Deviations are told up to here.
 const MOST_DEVIATION: f64 = 100.0;
@@ -50,6 +52,40 @@ impl<'v> LookUp<'v, '_> {
         let deviations = (x - usual.mean) / usual.deviation.max(usual.least_deviation());
         let value = Value::number(deviations.clamp(-MOST_DEVIATION, MOST_DEVIATION));
         Reading { value, freshness: of.freshness * usual.confidence() }
+    }
+
+    /// How the values of a number are spread: of the entity, else of all.
+    fn grid(&self, kind: EntityKind, measure: MeasureId) -> Option<Grid> {
+        self.request.entities.get(kind)?;
+        let known = self.summary(kind, measure).map(Item::grid);
+        known.or_else(|| self.sources.cache.priors().grid(measure))
+    }
+
+    /// `percentile(value, signal)`: as fresh as the value, and as sure as much is known.
+    pub(super) fn percentile(
+        &self,
+        kind: EntityKind,
+        measure: MeasureId,
+        of: Reading<'v>,
+    ) -> Reading<'v> {
+        let (Value::Number(x) | Value::Duration(x)) = of.value else { return Reading::MISSING };
+        let Some(grid) = self.grid(kind, measure) else { return Reading::MISSING };
+        let value = Value::number(grid.percentile(x));
+        Reading { value, freshness: of.freshness * grid.confidence() }
+    }
+
+    /// `quantile(signal, share)`: as sure as much is known.
+    pub(super) fn quantile(
+        &self,
+        kind: EntityKind,
+        measure: MeasureId,
+        share: f64,
+        ty: Type,
+    ) -> Reading<'v> {
+        let Some(grid) = self.grid(kind, measure) else { return Reading::MISSING };
+        let x = grid.quantile(share);
+        let value = if ty == Type::Duration { Value::Duration(x) } else { Value::number(x) };
+        Reading { value, freshness: grid.confidence() }
     }
 
     /// `unusual_hour(entity)`

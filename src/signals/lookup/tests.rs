@@ -10,8 +10,8 @@ use crate::model::{
     Property, TravelFrom, Type,
 };
 use crate::signals::{
-    Geo, GeoTable, LastPlace, Limits, List, OwnedPlace, Priors, RecordBuilder, Secrets, Summary,
-    Usual,
+    Geo, GeoTable, Grid, LastPlace, Limits, List, OwnedPlace, Priors, RecordBuilder, SHARES,
+    Secrets, Summary, Usual,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_780_304_400_000);
@@ -368,6 +368,43 @@ fn deviations_count_from_what_is_usual_and_are_as_sure_as_much_is_known() {
     assert!((readings[1].1 - 63.0 / 67.0).abs() < 0.01, "{}", readings[1].1);
     assert_eq!(readings[3].0, "Missing", "a text deviates from nothing");
     assert_eq!(readings[5].0, "Number(100.0)", "told up to 100");
+}
+
+#[test]
+fn percentiles_and_quantiles_are_of_the_entity_else_of_all() {
+    let house = house();
+    let (kind, measure) = (USER, MeasureId(1));
+    let sources = || {
+        [
+            Source::Constant(Constant::Number(95.0)),
+            Source::Percentile { kind, measure, value: SlotId(0) },
+            Source::Quantile { kind, measure, share: 0.5, ty: Type::Number },
+            Source::Quantile { kind, measure, share: 0.5, ty: Type::Duration },
+            Source::Constant(Constant::Text("much".into())),
+            Source::Percentile { kind, measure, value: SlotId(4) },
+        ]
+    };
+    let ask = |request: &Request<'_>| house.look_up(request, sources(), &[]).0;
+    let mut request = request(&[], &[]);
+    let missing = |readings: &[(String, f64)]| {
+        readings.iter().filter(|(value, _)| value == "Missing").count()
+    };
+    assert_eq!(missing(&ask(&request)), 4, "no prior at all");
+    let points = SHARES.map(|share| 100.0 * share);
+    let of_all = Grid { points: points.map(|x| 2.0 * x), weight: 1000.0 };
+    house.cache.set_priors(Priors::default().with_grids(vec![(measure, of_all)]));
+    let readings = ask(&request);
+    assert_eq!(readings[2], ("Number(100.0)".to_owned(), 0.0), "like others, not sure at all");
+    house.knows(1, &Summary::Grid(Grid { points, weight: 63.0 }));
+    let readings = ask(&request);
+    let shown: Vec<&str> = readings.iter().map(|(value, _)| value.as_str()).collect();
+    assert_eq!(shown[1..4], ["Number(0.95)", "Number(50.0)", "Duration(50.0)"]);
+    assert_eq!(shown[5], "Missing", "a text has no place among numbers");
+    for (_, sure) in &readings[1..4] {
+        assert!((sure - 63.0 / 67.0).abs() < 0.01, "{sure}");
+    }
+    request.entities = Entities::default();
+    assert_eq!(missing(&ask(&request)), 4, "nobody is asked about");
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub use learned::{
     Item, LastPlace, Lifts, MAX_FAMILIAR, MAX_LIFTS, Summary, Usual, share_of_prior,
 };
 pub use lists::{
-    BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, Keep, List, Loaded, Media, Version,
-    Writing,
+    BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, GeoSource, Keep, List, Loaded,
+    Media, Version, Writing,
 };
 pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use observation::{

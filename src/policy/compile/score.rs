@@ -20,6 +20,8 @@ pub(super) struct Score {
     pub(super) factors: Vec<Factor>,
     /// Whether a factor is left out where it is missing, and where it says so.
     pub(super) skips: bool,
+    /// Whether a factor has a value whatever is known.
+    is_always_known: bool,
 }
 
 /// What the head of a `score` says, which factors and levels are read by.
@@ -31,6 +33,7 @@ pub(super) struct Head<'a> {
     prior: Option<f64>,
     combine: Combine,
     missing: Option<Missing>,
+    missing_node: Option<Node<'a>>,
     factors: Option<Node<'a>>,
     dimensions: Option<Node<'a>>,
     pub(super) adjustments: Option<Node<'a>>,
@@ -106,6 +109,7 @@ impl<'a> Expressions<'_, 'a> {
             prior,
             combine,
             missing,
+            missing_node: fields.get("missing"),
             factors: fields.get("factors"),
             dimensions: fields.get("dimensions"),
             adjustments: fields.get("adjustments"),
@@ -125,6 +129,7 @@ impl<'a> Expressions<'_, 'a> {
             dimensions: Vec::new(),
             factors: Vec::new(),
             skips: false,
+            is_always_known: false,
         };
         if let Some(node) = head.factors {
             self.factors(node, head, head.combine, &mut score);
@@ -147,7 +152,32 @@ impl<'a> Expressions<'_, 'a> {
             self.diagnostics.error(head.node, "a score needs at least one factor");
         }
         share_weights(&mut score);
+        self.warn_of_the_prior(head, &score);
         score
+    }
+
+    /// What stands in for each value should not say the contrary of what stands in for all
+    /// of them.
+    fn warn_of_the_prior(&mut self, head: Head<'a>, score: &Score) {
+        let worst = head.direction.worst();
+        let milder = score.factors.iter().filter_map(|factor| match factor.missing {
+            Missing::As(c) if c != worst => Some(c),
+            _ => None,
+        });
+        let milder: Vec<f64> = milder.collect();
+        let Some(c) = milder.first().filter(|_| milder.len() == score.factors.len()) else {
+            return;
+        };
+        if head.prior.is_some() || score.is_always_known {
+            return;
+        }
+        let (worst, other) = (head.range.at(worst), head.range.at(*c));
+        let message = format!(
+            "where nothing at all is known the score is {worst}, the untrusting end, whatever `missing` says"
+        );
+        self.diagnostics
+            .warning(head.missing_node.unwrap_or(head.node), message)
+            .help(format!("add `prior: {other}`, which `missing` means for all factors, or `prior: {worst}` where it is meant so"));
     }
 
     fn dimension(&mut self, entry: &Entry<'a>, head: Head<'a>, score: &mut Score) {
@@ -157,6 +187,7 @@ impl<'a> Expressions<'_, 'a> {
         else {
             return;
         };
+        fields.check_texts(&["description"], self.diagnostics);
         let combine = match fields.get("combine") {
             None => Combine::WeightedSum,
             Some(node) => {
@@ -203,6 +234,7 @@ impl<'a> Expressions<'_, 'a> {
     ) -> Option<Factor> {
         let allowed = ["value", "curve", "weight", "missing", "reason", "description"];
         let fields = entry.node.mapping(self.diagnostics, &allowed)?;
+        fields.check_texts(&["description"], self.diagnostics);
         let weight = self.weight(&fields, combine);
         let missing_node = fields.get("missing");
         let declared = missing_node.and_then(|node| self.missing(node, head.direction));
@@ -227,6 +259,7 @@ impl<'a> Expressions<'_, 'a> {
             }
         };
         score.skips |= missing == Missing::Skip && typed.can_be_missing;
+        score.is_always_known |= !typed.can_be_missing;
         Some(Factor {
             name: entry.key.into(),
             value: typed.expr,
@@ -268,9 +301,16 @@ impl<'a> Expressions<'_, 'a> {
         }
     }
 
-    /// `reason: {user: ..., admin: ...}`
+    /// `reason: {user: ..., admin: ...}` of what has no value of its own.
     pub(super) fn reason(&mut self, node: Option<Node<'a>>) -> Reason {
-        self.reason_of(node, &["user", "admin"])
+        let reason = self.reason_of(node, &["user", "admin"]);
+        let templates = [&reason.user, &reason.admin].into_iter().flatten();
+        if let (Some(node), true) = (node, templates.into_iter().any(Template::has_value)) {
+            self.diagnostics
+                .error(node, "`{value}` is that of a factor, and this is none")
+                .help("there are `{score}`, `{level}` and `{confidence}` here");
+        }
+        reason
     }
 
     /// A factor's reason may say what the person concerned can do.

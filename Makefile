@@ -54,6 +54,10 @@ lint: toolchain ## Format, lints and documentation, with warnings as errors
 proto: toolchain ## Writes the gRPC types anew, after a change of proto/
 	PLIMSOLL_WRITE_PROTO=1 $(CARGO) test --locked --test proto
 
+.PHONY: keys
+keys: toolchain ## Writes docs/policy-keys.md anew, after a change of the schema or the reference
+	PLIMSOLL_WRITE_KEYS=1 $(CARGO) test --locked --all-features --lib -- compile::tests::keys
+
 .PHONY: bench
 bench: toolchain ## Server CPU a check, against a handler that does nothing
 	@scripts/need h2load=nghttp2-client python3=python3

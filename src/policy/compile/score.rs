@@ -168,7 +168,8 @@ impl<'a> Expressions<'_, 'a> {
         let Some(c) = milder.first().filter(|_| milder.len() == score.factors.len()) else {
             return;
         };
-        if head.prior.is_some() || score.is_always_known {
+        let is_said = head.prior.is_some() || head.missing == Some(Missing::As(worst));
+        if is_said || score.is_always_known {
             return;
         }
         let (worst, other) = (head.range.at(worst), head.range.at(*c));
@@ -198,6 +199,11 @@ impl<'a> Expressions<'_, 'a> {
         let first = score.factors.len();
         if let Some(node) = fields.required("factors", self.diagnostics) {
             self.factors(node, head, combine, score);
+            if node.is_mapping() && score.factors.len() == first {
+                self.diagnostics
+                    .error(node, format!("the dimension {} has no factor", quoted(name)))
+                    .help("its weight would be lost: give it a factor, or take it out");
+            }
         }
         self.names.dimensions.push(name.into());
         let last = score.factors.len();

@@ -1,6 +1,7 @@
 //! What is found at load: each mistake by its message, its place and its mend.
 
 mod expected;
+mod keys;
 mod reference;
 
 use super::compile;

@@ -11,6 +11,7 @@ PYTHON_NEEDS := examples/python/requirements.txt
 PYTHON_STAMP := .venv/.python-examples
 HELM_NEEDS := helm/requirements.txt
 HELM_STAMP := .venv/.helm
+FAKETIME := .venv/bin/libfaketimeMT.so.1
 # Seconds that each target is fuzzed for.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -116,7 +117,7 @@ $(PYTHON_STAMP): $(PYTHON_NEEDS)
 	@touch $@
 
 .PHONY: helm
-helm: $(HELM_STAMP) ## Installs what the chart's tests need, in .venv
+helm: $(HELM_STAMP) $(FAKETIME) ## Installs what the chart's tests need, in .venv
 
 # Of Prometheus only the tool that evaluates rules.
 $(HELM_STAMP): $(HELM_NEEDS)
@@ -125,6 +126,10 @@ $(HELM_STAMP): $(HELM_NEEDS)
 	.venv/bin/pip install --quiet --disable-pip-version-check -r $(HELM_NEEDS)
 	scripts/unpack prometheus usr/bin/promtool .venv/bin/promtool
 	@touch $@
+
+# A clock that a test can turn.
+$(FAKETIME): | $(HELM_STAMP)
+	scripts/unpack libfaketime 'usr/lib/*/faketime/libfaketimeMT.so.1' $@
 
 .PHONY: toolchain
 toolchain:

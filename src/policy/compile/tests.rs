@@ -3,6 +3,7 @@
 mod expected;
 mod keys;
 mod reference;
+mod words;
 
 use super::compile;
 use crate::engine::Snapshot;

@@ -130,8 +130,9 @@ impl Files {
                 "renewed": state.renewed,
                 "error": state.error,
             });
-            if state.name == Tls::NAME {
-                told["ends_at"] = json!(self.certificate_ends().and_then(written));
+            if let (Tls::NAME, Json::Object(told)) = (state.name, &mut told) {
+                let ends = self.certificate_ends().and_then(written);
+                told.insert("ends_at".to_owned(), json!(ends));
             }
             told
         });

@@ -108,12 +108,12 @@ impl Keeper {
                     self.told.insert(feed, error.clone());
                 }
                 None if state.absent => {
-                    if !self.told.contains_key(&feed) {
+                    let told = self.told.insert(feed.clone(), String::new());
+                    if told.is_none_or(|told| !told.is_empty()) {
                         tracing::info!(
                             feed,
                             "an optional feed isn't there: what depends on it is unknown"
                         );
-                        self.told.insert(feed, String::new());
                     }
                 }
                 None if self.told.remove(&feed).is_some() => {

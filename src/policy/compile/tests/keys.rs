@@ -147,7 +147,7 @@ fn written_text(text: &str) -> String {
 }
 
 /// What a value may be, in a few words.
-fn takes(whole: &Json, schema: &Json) -> String {
+fn takes(schema: &Json) -> String {
     if let Some(name) = schema["$ref"].as_str() {
         return match name.rsplit('/').next().unwrap() {
             "policyName" => "name".to_owned(),
@@ -164,7 +164,7 @@ fn takes(whole: &Json, schema: &Json) -> String {
         return code(word);
     }
     if let Some(ways) = schema["anyOf"].as_array() {
-        let ways: Vec<String> = ways.iter().map(|way| takes(whole, way)).collect();
+        let ways: Vec<String> = ways.iter().map(takes).collect();
         let objects = schema["type"] == "object";
         return if objects { "mapping".to_owned() } else { ways.join(" or ") };
     }
@@ -232,7 +232,7 @@ fn page(whole: &Json, shown: &BTreeMap<String, Json>) -> String {
                 0..=LONGEST => format!("`{example}`"),
                 _ => String::new(),
             };
-            let cells = [takes(whole, &key.schema), left_out, means, example];
+            let cells = [takes(&key.schema), left_out, means, example];
             let cells = cells.map(|cell| cell.replace('|', "\\|")).join(" | ");
             let path = key.path.split_once('.').map_or("", |(_, path)| path);
             writeln!(page, "| `{path}` | {cells} |").unwrap();

@@ -192,3 +192,26 @@ fn all_that_the_language_has_is_named() {
         .collect();
     assert!(missing.is_empty(), "docs/policy.md says nothing of {missing:?}");
 }
+
+/// Curves are keys, of which each has an example (`keys`).
+#[test]
+fn every_function_and_combination_has_an_example() {
+    let all = blocks(&reference());
+    let of = |kind: &str| -> String {
+        all.iter().filter(|(info, _, _)| info == kind).map(|(_, _, text)| text.as_str()).collect()
+    };
+    let (expressions, documents) = (of("yaml expressions"), of("yaml"));
+    let calls = LEARNED.iter().map(|(name, _, _)| *name).chain(PLAIN).filter(|name| *name != "has");
+    let missing: Vec<String> = calls
+        .map(|name| format!("{name}("))
+        .chain(METHODS.map(|name| format!(".{name}(")))
+        .filter(|wanted| !expressions.contains(wanted.as_str()))
+        .chain(
+            Combine::ALL
+                .map(|(name, _)| format!("combine: {name}"))
+                .into_iter()
+                .filter(|wanted| !documents.contains(wanted.as_str())),
+        )
+        .collect();
+    assert!(missing.is_empty(), "docs/policy.md has no example of {missing:?}");
+}

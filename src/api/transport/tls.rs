@@ -142,3 +142,29 @@ fn end(certificate: &[u8]) -> Option<Timestamp> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::end;
+
+    /// RFC 5280 writes times otherwise from 2050 on.
+    #[test]
+    fn the_end_of_a_certificate_is_read_however_it_is_written() {
+        let key = KeyPair::generate().unwrap();
+        for year in [1999, 2030, 2049, 2050, 2060, 9999] {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.not_before = date_time_ymd(1990, 1, 2);
+            params.not_after = date_time_ymd(year, 3, 4);
+            let certificate = params.self_signed(&key).unwrap();
+            let written: jiff::Timestamp = format!("{year}-03-04T00:00:00Z").parse().unwrap();
+            let der = certificate.der();
+            assert_eq!(end(der).unwrap().millis(), written.as_millisecond());
+            for shorter in 0..der.len() {
+                assert_eq!(end(&der[..shorter]), None, "{shorter} bytes");
+            }
+        }
+        assert_eq!(end(b"garbage"), None);
+    }
+}

@@ -11,6 +11,7 @@ PYTHON_NEEDS := examples/python/requirements.txt
 PYTHON_STAMP := .venv/.python-examples
 HELM_NEEDS := helm/requirements.txt
 HELM_STAMP := .venv/.helm
+FAKETIME := .venv/bin/libfaketimeMT.so.1
 # Seconds that each target is fuzzed for.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
@@ -53,6 +54,10 @@ lint: toolchain ## Format, lints and documentation, with warnings as errors
 .PHONY: proto
 proto: toolchain ## Writes the gRPC types anew, after a change of proto/
 	PLIMSOLL_WRITE_PROTO=1 $(CARGO) test --locked --test proto
+
+.PHONY: keys
+keys: toolchain ## Writes docs/policy-keys.md anew, after a change of the schema or the reference
+	PLIMSOLL_WRITE_KEYS=1 $(CARGO) test --locked --all-features --lib -- compile::tests::keys
 
 .PHONY: bench
 bench: toolchain ## Server CPU a check, against a handler that does nothing
@@ -112,7 +117,7 @@ $(PYTHON_STAMP): $(PYTHON_NEEDS)
 	@touch $@
 
 .PHONY: helm
-helm: $(HELM_STAMP) ## Installs what the chart's tests need, in .venv
+helm: $(HELM_STAMP) $(FAKETIME) ## Installs what the chart's tests need, in .venv
 
 # Of Prometheus only the tool that evaluates rules.
 $(HELM_STAMP): $(HELM_NEEDS)
@@ -121,6 +126,10 @@ $(HELM_STAMP): $(HELM_NEEDS)
 	.venv/bin/pip install --quiet --disable-pip-version-check -r $(HELM_NEEDS)
 	scripts/unpack prometheus usr/bin/promtool .venv/bin/promtool
 	@touch $@
+
+# A clock that a test can turn.
+$(FAKETIME): | $(HELM_STAMP)
+	scripts/unpack libfaketime 'usr/lib/*/faketime/libfaketimeMT.so.1' $@
 
 .PHONY: toolchain
 toolchain:

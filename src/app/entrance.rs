@@ -12,6 +12,7 @@ use crate::api::jwt::Jwt;
 use crate::api::renewed::{FileState, Renew};
 use crate::api::transport::{Listen, ListenParseError, Listeners, Owner, Tls};
 use crate::config::{Config, Listener};
+use crate::model::Timestamp;
 use crate::telemetry::DecisionMetrics;
 
 /// How often files are looked at: as often as the policy folder.
@@ -111,6 +112,11 @@ impl Files {
         self.each().map(Renew::state).collect()
     }
 
+    /// When the certificate ends that callers are shown.
+    pub(super) fn certificate_ends(&self) -> Option<Timestamp> {
+        self.tls.as_ref()?.ends()
+    }
+
     /// Adds to `/status` how they fare.
     pub(super) fn tell(&self, status: &mut Map<String, Json>) {
         let states = self.states();
@@ -118,16 +124,24 @@ impl Files {
             degraded.extend(states.iter().filter(|s| s.error.is_some()).map(|s| s.name.into()));
         }
         let told = states.iter().map(|state| {
-            let at = state.loaded_at.map(|at| jiff::Timestamp::from_millisecond(at.millis()));
-            json!({
+            let mut told = json!({
                 "name": state.name,
-                "loaded_at": at.and_then(Result::ok).map(|at| at.to_string()),
+                "loaded_at": state.loaded_at.and_then(written),
                 "renewed": state.renewed,
                 "error": state.error,
-            })
+            });
+            if let (Tls::NAME, Json::Object(told)) = (state.name, &mut told) {
+                let ends = self.certificate_ends().and_then(written);
+                told.insert("ends_at".to_owned(), json!(ends));
+            }
+            told
         });
         status.insert("files".to_owned(), told.collect());
     }
+}
+
+fn written(at: Timestamp) -> Option<String> {
+    jiff::Timestamp::from_millisecond(at.millis()).ok().map(|at| at.to_string())
 }
 
 /// Why a start is refused, and what to write instead.

@@ -87,7 +87,7 @@ impl Gate {
 fn lacking(name: &str, feeds: &[FeedState]) -> Option<String> {
     let list = |feed: &FeedState| match &feed.spec {
         FeedSpec::List { name, .. } => Some(name.clone()),
-        FeedSpec::GeoCity { .. } | FeedSpec::GeoAsn { .. } => None,
+        FeedSpec::GeoCity(_) | FeedSpec::GeoAsn(_) => None,
     };
     let Some(feed) = feeds.iter().find(|feed| list(feed).as_deref() == Some(name)) else {
         let known: Vec<_> = feeds.iter().filter_map(list).collect();

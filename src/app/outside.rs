@@ -178,12 +178,14 @@ impl Outside {
             entries: feed.entries as u64,
             at: feed.loaded_at,
             failing: feed.error.is_some(),
+            absent: feed.absent,
         });
         let files = self.files.states().into_iter().map(|file| Loaded {
             name: file.name.into(),
             entries: 0,
             at: file.loaded_at,
             failing: file.error.is_some(),
+            absent: false,
         });
         Gauges {
             ready: self.readiness.is_ready(),
@@ -194,6 +196,7 @@ impl Outside {
             reloads_refused: state.refusals,
             lists: lists.collect(),
             files: files.collect(),
+            certificate_ends: self.files.certificate_ends(),
             entities: stats.entities as u64,
             cache_bytes: stats.bytes as u64,
             evicted: stats.evicted,

@@ -29,9 +29,9 @@ pub use outcome::{
 pub use reason::{Template, TemplatePart, counterfactual_text, reason_texts, unknown_names};
 pub use recorded::RecordedView;
 pub use snapshot::{
-    Adjust, Adjustment, Appetite, Chosen, Dimension, Factor, GeoPaths, Level, LevelResponse,
-    ListDecl, MinConfidence, Missing, Obligations, OnUnknown, Policy, PolicyId, Presence, Range,
-    Reason, Rule, SessionSlots, Snapshot, Softening, StepUp, Threshold, Tune,
+    Adjust, Adjustment, Appetite, Chosen, Dimension, Factor, GeoDecl, GeoDecls, Level,
+    LevelResponse, ListDecl, MinConfidence, Missing, Obligations, OnUnknown, Policy, PolicyId,
+    Presence, Range, Reason, Rule, SessionSlots, Snapshot, Softening, StepUp, Threshold, Tune,
 };
 
 #[cfg(test)]

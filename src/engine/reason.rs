@@ -22,6 +22,8 @@ pub enum TemplatePart {
     Score,
     /// `{level}`: its label, or its name.
     Level,
+    /// `{confidence}`, in [0, 1], of two digits.
+    Confidence,
 }
 
 impl Template {
@@ -40,9 +42,10 @@ impl Template {
                 "value" => TemplatePart::Value,
                 "score" => TemplatePart::Score,
                 "level" => TemplatePart::Level,
+                "confidence" => TemplatePart::Confidence,
                 other => {
                     return Err(format!(
-                        "unknown placeholder `{{{other}}}`; there are `{{value}}`, `{{score}}` and `{{level}}`"
+                        "unknown placeholder `{{{other}}}`; there are `{{value}}`, `{{score}}`, `{{level}}` and `{{confidence}}`"
                     ));
                 }
             });
@@ -52,6 +55,11 @@ impl Template {
             parts.push(TemplatePart::Text(rest.into()));
         }
         Ok(Template(parts))
+    }
+
+    /// Whether it speaks of a factor's value.
+    pub fn has_value(&self) -> bool {
+        self.0.contains(&TemplatePart::Value)
     }
 }
 
@@ -268,6 +276,11 @@ impl<'v> Writer<'_, 'v> {
                 TemplatePart::Level => {
                     let level = self.policy.levels.get(self.out.level)?;
                     text.push_str(if level.label.is_empty() { &level.name } else { &level.label });
+                }
+                // Cut, so that what is below a limit is not shown as if it met it.
+                TemplatePart::Confidence => {
+                    let confidence = (self.out.confidence * 100.0 + 1e-9).floor() / 100.0;
+                    let _ = write!(text, "{confidence}");
                 }
             }
         }

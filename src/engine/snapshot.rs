@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub by_name: HashMap<Arc<str>, PolicyId>,
     /// Lists by the number that membership slots carry.
     pub lists: Vec<ListDecl>,
-    pub geo: GeoPaths,
+    pub geo: GeoDecls,
     /// What an HTTP request is about, first match wins.
     pub routes: Vec<Route>,
     /// What is learned of entities.
@@ -69,11 +69,20 @@ pub struct ListDecl {
     pub half_life: Option<u64>,
 }
 
-/// Where the geo databases are, where declared.
+/// The geo databases, where declared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GeoPaths {
-    pub city: Option<PathBuf>,
-    pub asn: Option<PathBuf>,
+pub struct GeoDecls {
+    pub city: Option<GeoDecl>,
+    pub asn: Option<GeoDecl>,
+}
+
+/// Where a geo database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeoDecl {
+    /// Relative paths are under the policy folder.
+    pub path: PathBuf,
+    /// It may be left out: that it isn't there is no failure.
+    pub optional: bool,
 }
 
 /// The scale of a policy's scores.

@@ -107,6 +107,15 @@ impl Keeper {
                     tracing::warn!(feed, %error, "a feed can't be used as it is now: what was had before goes on");
                     self.told.insert(feed, error.clone());
                 }
+                None if state.absent => {
+                    let told = self.told.insert(feed.clone(), String::new());
+                    if told.is_none_or(|told| !told.is_empty()) {
+                        tracing::info!(
+                            feed,
+                            "an optional feed isn't there: what depends on it is unknown"
+                        );
+                    }
+                }
                 None if self.told.remove(&feed).is_some() => {
                     tracing::info!(feed, entries = state.entries, "a feed is in use again");
                 }

@@ -19,9 +19,9 @@ use super::diagnostic::{Diagnostics, Severity};
 use super::source::SourceSet;
 use super::testing;
 use crate::api::pdp::{Pdp, Published};
-use crate::engine::Snapshot;
+use crate::engine::{GeoDecl, Snapshot};
 use crate::model::{ListSource, ListUrl, Timestamp};
-use crate::signals::{FeedSpec, FeedState, Feeds, Keep};
+use crate::signals::{FeedSpec, FeedState, Feeds, GeoSource, Keep};
 
 /// How often the folder is looked at. A change is taken up once two looks in a
 /// row agree, so that a file is not read while it is written.
@@ -210,6 +210,7 @@ impl Publisher {
                     "as_of": feed.as_of.map(time),
                     "bad_lines": feed.bad_lines.count,
                     "error": feed.error,
+                    "absent": feed.absent,
                 })
             })
             .collect();
@@ -303,8 +304,9 @@ pub fn feed_specs(snapshot: &Snapshot, folder: &Path) -> Vec<FeedSpec> {
             half_life: list.half_life,
         })
         .collect();
-    specs.extend(snapshot.geo.city.iter().map(|p| FeedSpec::GeoCity { path: base.join(p) }));
-    specs.extend(snapshot.geo.asn.iter().map(|p| FeedSpec::GeoAsn { path: base.join(p) }));
+    let geo = |of: &GeoDecl| GeoSource { path: base.join(&of.path), optional: of.optional };
+    specs.extend(snapshot.geo.city.iter().map(|city| FeedSpec::GeoCity(geo(city))));
+    specs.extend(snapshot.geo.asn.iter().map(|asn| FeedSpec::GeoAsn(geo(asn))));
     specs
 }
 

@@ -10,7 +10,7 @@ mod run;
 use crate::engine::{PolicyId, Snapshot};
 use crate::model::{Timestamp, suggest};
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
-use crate::policy::source::{Document, DocumentKind, Node, SourceSet};
+use crate::policy::source::{Document, DocumentKind, Node, SourceSet, check_metadata};
 use crate::signals::Loaded;
 
 pub use expect::{Expectation, Mismatch};
@@ -50,6 +50,7 @@ fn read_document(
 ) {
     let allowed = ["metadata", "policy", "now", "tests"];
     let Some(fields) = document.fields(diagnostics, &allowed) else { return };
+    check_metadata(&fields, diagnostics);
     let policy = fields
         .required("policy", diagnostics)
         .and_then(|node| find_policy(node, snapshot, diagnostics));

@@ -23,7 +23,7 @@ use crate::model::{ListKind, Value};
 use fingerprints::Fingerprints;
 use ranges::Prefixes;
 
-pub use feed::{FeedSpec, FeedState};
+pub use feed::{FeedSpec, FeedState, GeoSource};
 pub use feeds::{Due, Feeds};
 pub use kept::{Keep, Version, Writing};
 pub use loaded::Loaded;

@@ -35,8 +35,8 @@ pub use learned::{
     share_of_prior, value_between,
 };
 pub use lists::{
-    BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, Keep, List, Loaded, Media, Version,
-    Writing,
+    BadLine, BadLines, Due, FeedSpec, FeedState, Feeds, Fresh, GeoSource, Keep, List, Loaded,
+    Media, Version, Writing,
 };
 pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use observation::{

@@ -21,6 +21,8 @@ pub struct Gauges {
     pub lists: Vec<Loaded>,
     /// Certificates, tokens, key sets.
     pub files: Vec<Loaded>,
+    /// When the first certificate of what the listeners show ends.
+    pub certificate_ends: Option<Timestamp>,
     pub entities: u64,
     pub cache_bytes: u64,
     pub evicted: u64,
@@ -88,6 +90,8 @@ pub struct Loaded {
     pub at: Option<Timestamp>,
     /// The file as it is now can't be used.
     pub failing: bool,
+    /// It isn't there, and need not be.
+    pub absent: bool,
 }
 
 impl Gauges {
@@ -135,7 +139,7 @@ impl Gauges {
             .revision
             .as_ref()
             .map(|revision| Point::new([("revision", revision.clone())], Value::Info));
-        let loaded = self.loaded_at.map(|at| Value::Number(at.seconds_since(Timestamp::EPOCH)));
+        let loaded = self.loaded_at.map(since_epoch);
         let version = [("version", Arc::from(env!("CARGO_PKG_VERSION")))];
         vec![
             Family::new(names::BUILD_INFO, vec![Point::new(version, Value::Info)]),
@@ -156,9 +160,11 @@ impl Gauges {
         vec![
             each(names::LIST_ENTRIES, "list", &self.lists, |list| Some(Value::Count(list.entries))),
             each(names::LIST_AGE, "list", &self.lists, |list| list.at.map(|at| age(at, now))),
-            each(names::LIST_FAILING, "list", &self.lists, |list| Some(failing(list))),
+            each(names::LIST_FAILING, "list", &self.lists, |list| Some(flag(list.failing))),
+            each(names::LIST_ABSENT, "list", &self.lists, |list| Some(flag(list.absent))),
             each(names::FILE_AGE, "file", &self.files, |file| file.at.map(|at| age(at, now))),
-            each(names::FILE_FAILING, "file", &self.files, |file| Some(failing(file))),
+            each(names::FILE_FAILING, "file", &self.files, |file| Some(flag(file.failing))),
+            single(names::CERTIFICATE_ENDS, self.certificate_ends.map(since_epoch)),
         ]
     }
 }
@@ -208,8 +214,12 @@ fn age(at: Timestamp, now: Timestamp) -> Value {
     Value::Number(now.seconds_since(at).max(0.0))
 }
 
-fn failing(of: &Loaded) -> Value {
-    Value::Count(u64::from(of.failing))
+fn since_epoch(at: Timestamp) -> Value {
+    Value::Number(at.seconds_since(Timestamp::EPOCH))
+}
+
+fn flag(is_so: bool) -> Value {
+    Value::Count(u64::from(is_so))
 }
 
 fn each(

@@ -96,6 +96,12 @@ pub(super) const LIST_AGE: Name =
     gauge("plimsoll_list_age_seconds", "Time since what is used of a list was loaded");
 pub(super) const LIST_FAILING: Name =
     gauge("plimsoll_list_failing", "1 where a list as its file or server has it now can't be used");
+pub(super) const LIST_ABSENT: Name =
+    gauge("plimsoll_list_absent", "1 where a geo database that may be left out isn't there");
+pub(super) const CERTIFICATE_ENDS: Name = gauge(
+    "plimsoll_tls_certificate_expiry_timestamp_seconds",
+    "When the certificate that callers are shown, or one above it in its file, ends",
+);
 pub(super) const FILE_AGE: Name = gauge(
     "plimsoll_file_age_seconds",
     "Time since what is used of certificates, tokens and key sets was loaded",

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import yaml
@@ -36,7 +37,7 @@ class Timeline:
     def phase(self, steps, after, before=None, grows=()):
         """`steps` more: from the scrape `before`, or without any growth, as it was at `after`. The gauges that begin
         with `grows` are ages, which grow by themselves."""
-        after, before = samples(after), samples(before or after)
+        after, before, now = samples(after), samples(before or after), time.time()
         seconds = {"1m": 60, "1h": 3600}[self.step]
         for key, value in after.items():
             name, labels = key
@@ -46,7 +47,8 @@ class Timeline:
                 pace = value - before.get(key, 0.0)
             else:
                 pace = float(seconds) if name.startswith(tuple(grows)) else 0.0
-                start = value
+                # In a timeline time begins at 0: what is so far from now is as far from then.
+                start = value - now + self.at * seconds if name.endswith("_timestamp_seconds") else value
             parts.append(f"{start + pace}+{pace}x{steps - 1}")
             self.series[key] = (parts, start + pace * steps)
         self.at += steps

@@ -7,6 +7,7 @@ import subprocess
 from chart import CHART, render
 from promtool import PROMTOOL, samples
 from test_alerts import documented, series_of
+from test_serves import TLS, certificate  # noqa: F401, a fixture
 
 
 def dashboard():
@@ -41,10 +42,11 @@ def test_prometheus_understands_each_expression(tmp_path):
     assert ran.returncode == 0, ran.stderr
 
 
-def test_each_metric_and_label_exists(run):
-    pod = run(render({"config": {"auth": {"local": []}}})).ready()
-    pod.decide()
-    scraped = samples(pod.metrics())
+def test_each_metric_and_label_exists(run, certificate):  # noqa: F811
+    values = {"config": {"auth": {"local": []}}, **TLS}
+    pod = run(render(values), secrets={"certificate": certificate}).ready()
+    pod.decide(tls=True)
+    scraped = samples(pod.metrics(tls=True))
     labels = {}
     for name, pairs in scraped:
         labels.setdefault(re.sub(r"_(bucket|count|sum)$", "", name), set()).update(

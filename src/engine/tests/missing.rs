@@ -1,7 +1,7 @@
 //! What is not known: in factors, in confidence, in values that are no numbers.
 
 use super::{Asked, policy, sum_of_parts};
-use crate::engine::Basis;
+use crate::engine::{Basis, reason_texts};
 use crate::model::{Reading, Value};
 
 const REST: &str = "levels: {all: {from: 0}}\nmin_confidence: {value: 0.1, decision: deny}";
@@ -36,6 +36,33 @@ fn nothing_known_is_the_prior_with_no_confidence() {
         assert_eq!((outcome.score, outcome.confidence), (expected, 0.0));
         assert!((sum_of_parts(&snapshot, outcome) - expected).abs() < 1e-9);
     }
+}
+
+#[test]
+fn reasons_may_say_how_little_is_known() {
+    let snapshot = policy(
+        "score:\n  range: [0, 1]\n  direction: trust\n  missing: skip\n  factors: {a: {value: user.a, weight: 0.3}, b: {value: user.b, weight: 0.4}, c: {value: user.c, weight: 0.3}}\nlevels: {all: {from: 0}}\nmin_confidence: {value: 0.7, decision: deny, reason: {user: 'known: {confidence} of 0.7'}}\nrules: [{name: r, when: 'true', decision: allow}]",
+    );
+    let one = Value::Number(1.0);
+    for (slots, told) in [
+        (vec![("user.a", one)], vec!["known: 0.3 of 0.7"]),
+        (vec![("user.a", one), ("user.c", one)], vec!["known: 0.6 of 0.7"]),
+        (vec![], vec!["known: 0 of 0.7"]),
+        (vec![("user.a", one), ("user.b", one)], vec![]),
+    ] {
+        let mut asked = Asked::of(&snapshot, &slots);
+        asked.outcome();
+        let (view, out) = (asked.view.clone(), asked.outcome());
+        let policy = snapshot.policy(out.policy.unwrap()).unwrap();
+        assert_eq!(reason_texts(&snapshot, policy, &view, out, false), told);
+    }
+    // A little less than what is asked for is not shown as if it were as much.
+    let aged = Reading { value: one, freshness: 0.99 };
+    let mut asked = Asked::of(&snapshot, &[("user.b", one)]).with("user.a", aged);
+    asked.outcome();
+    let (view, out) = (asked.view.clone(), asked.outcome());
+    let policy = snapshot.policy(out.policy.unwrap()).unwrap();
+    assert_eq!(reason_texts(&snapshot, policy, &view, out, false), ["known: 0.69 of 0.7"]);
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::measures::Measures;
 use super::signal;
-use crate::engine::{GeoPaths, ListDecl};
+use crate::engine::{GeoDecl, GeoDecls, ListDecl};
 use crate::model::{
     EntityDecl, EntityKind, ExpectedDecl, Identifier, Measured, PathPattern, Route, RouteProperty,
     SignalDecl, SignalType, Type, Vocabulary,
 };
 use crate::policy::cel;
 use crate::policy::diagnostic::{Diagnostics, Place, quoted};
-use crate::policy::source::{Document, Entry, Kind, Names, Node};
+use crate::policy::source::{Document, Entry, Kind, Names, Node, check_metadata};
 
 /// Entity kinds that are known without being declared.
 const BUILT_IN_KINDS: [&str; 4] = ["user", "device", "session", "address"];
@@ -45,7 +45,7 @@ pub(super) struct Catalogs<'a> {
     by_name: HashMap<(EntityKind, &'a str), usize>,
     pub(super) context: HashMap<&'a str, Type>,
     pub(super) lists: Vec<ListDecl>,
-    pub(super) geo: GeoPaths,
+    pub(super) geo: GeoDecls,
     pub(super) routes: Vec<Route>,
     pub(super) peer_groups: Vec<&'a str>,
     /// The list of addresses behind which somebody may be anywhere.
@@ -120,6 +120,7 @@ impl<'a> Catalogs<'a> {
             .collect();
         // Entities of all documents come first: any catalog may add signals to them.
         for fields in &all {
+            check_metadata(fields, diagnostics);
             if let Some(node) = fields.get("entities") {
                 catalogs.read_entities(node, vocabulary, diagnostics);
             }
@@ -349,13 +350,16 @@ impl<'a> Catalogs<'a> {
     }
 
     fn read_geo(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
-        let Some(fields) = node.mapping(diagnostics, &["city", "asn"]) else { return };
+        let Some(fields) = node.mapping(diagnostics, &["city", "asn", "optional"]) else { return };
+        let optional =
+            fields.get("optional").and_then(|node| node.bool(diagnostics)).unwrap_or(false);
         for (key, place) in [("city", &mut self.geo.city), ("asn", &mut self.geo.asn)] {
             let Some(node) = fields.get(key) else { continue };
             if place.is_some() {
                 diagnostics.error(node, format!("the geo database `{key}` is declared twice"));
             }
-            *place = node.string(diagnostics).map(PathBuf::from);
+            let path = node.string(diagnostics).map(PathBuf::from);
+            *place = path.map(|path| GeoDecl { path, optional });
         }
     }
 

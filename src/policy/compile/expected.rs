@@ -148,6 +148,7 @@ impl<'a> Expressions<'_, 'a> {
     fn softening(&mut self, entry: &Entry<'a>, factors: &[Factor]) -> Option<Softening> {
         let allowed = ["soften", "by", "value", "when", "description"];
         let fields = entry.node.mapping(self.diagnostics, &allowed)?;
+        fields.check_texts(&["description"], self.diagnostics);
         let softened = self.softened(&fields, factors);
         let by = fields.required("by", self.diagnostics).and_then(|node| {
             let by = node.number(self.diagnostics)?;

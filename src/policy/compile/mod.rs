@@ -14,6 +14,7 @@ mod methods;
 mod names;
 mod never;
 mod operators;
+mod reasons;
 mod rules;
 mod score;
 mod signal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::curve;
 use super::expression::{Expressions, Stage};
-use crate::engine::{Dimension, Expr, Factor, Missing, OnUnknown, Range, Reason, Template};
+use crate::engine::{Dimension, Expr, Factor, Missing, OnUnknown, Range, Reason};
 use crate::model::{Combine, Direction};
 use crate::policy::diagnostic::quoted;
 use crate::policy::source::{Entry, Fields, Names, Node};
@@ -20,6 +20,8 @@ pub(super) struct Score {
     pub(super) factors: Vec<Factor>,
     /// Whether a factor is left out where it is missing, and where it says so.
     pub(super) skips: bool,
+    /// Whether a factor has a value whatever is known.
+    is_always_known: bool,
 }
 
 /// What the head of a `score` says, which factors and levels are read by.
@@ -31,6 +33,7 @@ pub(super) struct Head<'a> {
     prior: Option<f64>,
     combine: Combine,
     missing: Option<Missing>,
+    missing_node: Option<Node<'a>>,
     factors: Option<Node<'a>>,
     dimensions: Option<Node<'a>>,
     pub(super) adjustments: Option<Node<'a>>,
@@ -106,6 +109,7 @@ impl<'a> Expressions<'_, 'a> {
             prior,
             combine,
             missing,
+            missing_node: fields.get("missing"),
             factors: fields.get("factors"),
             dimensions: fields.get("dimensions"),
             adjustments: fields.get("adjustments"),
@@ -125,6 +129,7 @@ impl<'a> Expressions<'_, 'a> {
             dimensions: Vec::new(),
             factors: Vec::new(),
             skips: false,
+            is_always_known: false,
         };
         if let Some(node) = head.factors {
             self.factors(node, head, head.combine, &mut score);
@@ -147,7 +152,33 @@ impl<'a> Expressions<'_, 'a> {
             self.diagnostics.error(head.node, "a score needs at least one factor");
         }
         share_weights(&mut score);
+        self.warn_of_the_prior(head, &score);
         score
+    }
+
+    /// What stands in for each value should not say the contrary of what stands in for all
+    /// of them.
+    fn warn_of_the_prior(&mut self, head: Head<'a>, score: &Score) {
+        let worst = head.direction.worst();
+        let milder = score.factors.iter().filter_map(|factor| match factor.missing {
+            Missing::As(c) if c != worst => Some(c),
+            _ => None,
+        });
+        let milder: Vec<f64> = milder.collect();
+        let Some(c) = milder.first().filter(|_| milder.len() == score.factors.len()) else {
+            return;
+        };
+        let is_said = head.prior.is_some() || head.missing == Some(Missing::As(worst));
+        if is_said || score.is_always_known {
+            return;
+        }
+        let (worst, other) = (head.range.at(worst), head.range.at(*c));
+        let message = format!(
+            "where nothing at all is known the score is {worst}, the untrusting end, whatever `missing` says"
+        );
+        self.diagnostics
+            .warning(head.missing_node.unwrap_or(head.node), message)
+            .help(format!("add `prior: {other}`, which `missing` means for all factors, or `prior: {worst}` where it is meant so"));
     }
 
     fn dimension(&mut self, entry: &Entry<'a>, head: Head<'a>, score: &mut Score) {
@@ -157,6 +188,7 @@ impl<'a> Expressions<'_, 'a> {
         else {
             return;
         };
+        fields.check_texts(&["description"], self.diagnostics);
         let combine = match fields.get("combine") {
             None => Combine::WeightedSum,
             Some(node) => {
@@ -167,6 +199,11 @@ impl<'a> Expressions<'_, 'a> {
         let first = score.factors.len();
         if let Some(node) = fields.required("factors", self.diagnostics) {
             self.factors(node, head, combine, score);
+            if node.is_mapping() && score.factors.len() == first {
+                self.diagnostics
+                    .error(node, format!("the dimension {} has no factor", quoted(name)))
+                    .help("its weight would be lost: give it a factor, or take it out");
+            }
         }
         self.names.dimensions.push(name.into());
         let last = score.factors.len();
@@ -203,6 +240,7 @@ impl<'a> Expressions<'_, 'a> {
     ) -> Option<Factor> {
         let allowed = ["value", "curve", "weight", "missing", "reason", "description"];
         let fields = entry.node.mapping(self.diagnostics, &allowed)?;
+        fields.check_texts(&["description"], self.diagnostics);
         let weight = self.weight(&fields, combine);
         let missing_node = fields.get("missing");
         let declared = missing_node.and_then(|node| self.missing(node, head.direction));
@@ -227,6 +265,7 @@ impl<'a> Expressions<'_, 'a> {
             }
         };
         score.skips |= missing == Missing::Skip && typed.can_be_missing;
+        score.is_always_known |= !typed.can_be_missing;
         Some(Factor {
             name: entry.key.into(),
             value: typed.expr,
@@ -266,45 +305,6 @@ impl<'a> Expressions<'_, 'a> {
             Some(weight) => weight,
             None => 1.0,
         }
-    }
-
-    /// `reason: {user: ..., admin: ...}`
-    pub(super) fn reason(&mut self, node: Option<Node<'a>>) -> Reason {
-        self.reason_of(node, &["user", "admin"])
-    }
-
-    /// A factor's reason may say what the person concerned can do.
-    fn reason_with_remedy(&mut self, node: Option<Node<'a>>) -> Reason {
-        let reason = self.reason_of(node, &["user", "admin", "remedy"]);
-        if let (Some(node), Some(_), None) = (node, &reason.remedy, &reason.user) {
-            self.diagnostics
-                .error(node, "`remedy` without `user`")
-                .help("who is told what to do about it is told what it is: add `user: ...`");
-        }
-        reason
-    }
-
-    fn reason_of(&mut self, node: Option<Node<'a>>, allowed: &[&str]) -> Reason {
-        let mut reason = Reason::default();
-        let Some(node) = node else { return reason };
-        let Some(fields) = node.mapping(self.diagnostics, allowed) else {
-            return reason;
-        };
-        for (key, place) in [
-            ("user", &mut reason.user),
-            ("admin", &mut reason.admin),
-            ("remedy", &mut reason.remedy),
-        ] {
-            let Some(node) = fields.get(key) else { continue };
-            let Some(text) = node.string(self.diagnostics) else { continue };
-            match Template::parse(text) {
-                Ok(template) => *place = Some(template),
-                Err(why) => {
-                    self.diagnostics.error(node, why);
-                }
-            }
-        }
-        reason
     }
 
     /// `unknown: match | skip`

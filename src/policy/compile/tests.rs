@@ -1,7 +1,9 @@
 //! What is found at load: each mistake by its message, its place and its mend.
 
 mod expected;
+mod keys;
 mod reference;
+mod words;
 
 use super::compile;
 use crate::engine::Snapshot;

@@ -193,6 +193,7 @@ impl<'a> Expressions<'_, 'a> {
             }
             let allowed = ["value", "tune", "appetites", "description"];
             let Some(fields) = entry.node.mapping(self.diagnostics, &allowed) else { continue };
+            fields.check_texts(&["description"], self.diagnostics);
             let value_node = fields.required("value", self.diagnostics);
             let value = value_node.and_then(|node| node.number(self.diagnostics));
             let tune = fields.get("tune").and_then(|node| self.tune(node, value));

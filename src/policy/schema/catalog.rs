@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::learned;
 use super::parts::{
-    defaulting, duration, flag, free, list, mapping, named, part, text, with, word, words,
+    defaulting, duration, flag, free, list, mapping, metadata, named, part, text, with, word, words,
 };
 use crate::model::{ListKind, SignalType};
 
@@ -12,7 +12,7 @@ pub(super) fn document() -> Json {
     mapping(
         "What can be known: entities, their signals, lists.",
         &[
-            ("metadata", json!({"description": "For people and tools; not read."})),
+            ("metadata", metadata()),
             ("entities", entities()),
             ("signals", signals()),
             ("context", context()),
@@ -184,6 +184,12 @@ fn geo() -> Json {
         &[
             ("city", text("Countries, cities and coordinates.")),
             ("asn", text("Networks and who runs them.")),
+            (
+                "optional",
+                flag(
+                    "They may be left out: that one isn't there yet is no failure that `/status` and metrics tell.",
+                ),
+            ),
         ],
     )
 }

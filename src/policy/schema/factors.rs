@@ -23,7 +23,7 @@ pub(super) fn missing(what: &str) -> Json {
 
 fn factor() -> Json {
     let mut reason = mapping(
-        "What is said of it where it costs trust. Texts may name `{value}`.",
+        "What is said of it where it costs trust. Texts may name `{value}`, `{score}`, `{level}` and `{confidence}`.",
         &[
             ("user", text("For the person concerned: safe to show.")),
             ("admin", text("For those who may see all.")),

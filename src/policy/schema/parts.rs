@@ -57,6 +57,14 @@ pub(super) fn share(description: &str) -> Json {
     json!({"type": "number", "minimum": 0, "maximum": 1, "description": description})
 }
 
+/// What people call a document that nothing refers to.
+pub(super) fn metadata() -> Json {
+    mapping(
+        "For people: nothing refers to it.",
+        &[("name", text("What it is called.")), ("description", text("What it is for."))],
+    )
+}
+
 pub(super) fn flag(description: &str) -> Json {
     json!({"type": "boolean", "default": false, "description": description})
 }
@@ -115,7 +123,7 @@ pub(super) fn defs() -> Map<String, Json> {
         (
             "reason",
             mapping(
-                "What is said of it. Texts may name `{value}`.",
+                "What is said of it. Texts may name `{score}`, `{level}` and `{confidence}`.",
                 &[
                     ("user", text("For the person concerned: safe to show.")),
                     ("admin", text("For those who may see all.")),

@@ -120,11 +120,17 @@ pub(super) fn default() -> Json {
 }
 
 pub(super) fn min_confidence() -> Json {
-    let mut keys = vec![("value!", trust::confidence())];
-    keys.extend(chosen());
+    let decisions = Decision::ALL.into_iter().filter(|decision| *decision != Decision::Allow);
+    let mut keys = vec![
+        ("value!", trust::confidence()),
+        (
+            "decision!",
+            word("What is answered, from free to strict.", decisions.map(Decision::name)),
+        ),
+    ];
+    keys.extend(chosen().into_iter().filter(|(key, _)| *key != "decision"));
     keys.push(("reason", part("reason", "What is said of it.")));
     let mut schema = mapping("What is answered where too little is known.", &keys);
-    with(&mut schema, "required", json!(["value", "decision"]));
     belongs(&mut schema);
     schema
 }

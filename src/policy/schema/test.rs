@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::parts::{
-    duration, flag, free, list, mapping, number, part, share, text, with, word, words,
+    defaulting, duration, flag, free, list, mapping, metadata, number, part, share, text, with,
+    word, words,
 };
 use crate::model::{Decision, GeoField, Severity};
 
@@ -11,7 +12,7 @@ pub(super) fn document() -> Json {
     mapping(
         "What a policy must do: `plimsoll test` runs it.",
         &[
-            ("metadata", json!({"description": "For people and tools; not read."})),
+            ("metadata", metadata()),
             ("policy!", text("The policy that is tested.")),
             ("now", part("timestamp", "The time at which the tests ask.")),
             ("tests!", list("The tests.", test())),
@@ -76,8 +77,22 @@ fn request() -> Json {
 }
 
 fn past() -> Json {
-    let label =
-        json!({"type": "object", "description": "A label: `{entity: {type, id}, label: ...}`."});
+    let entity = mapping(
+        "Whom it is of.",
+        &[("type!", text("The kind of entity: `user`.")), ("id!", text("Its id."))],
+    );
+    let label = mapping(
+        "A label that comes then, as `POST /v1/labels` takes it.",
+        &[
+            ("entity!", entity),
+            ("label!", word("What is known of it now.", ["fraud", "legitimate"])),
+            (
+                "at",
+                json!({"anyOf": [{"$ref": "#/$defs/timestamp"}, {"type": "null"}], "description": "When that happened which is labelled; left out, when the label comes."}),
+            ),
+            ("note", defaulting(text("For people."), "")),
+        ],
+    );
     let mut past = mapping(
         "Something that happened, once, or again and again.",
         &[

@@ -60,6 +60,13 @@ impl Document {
     }
 }
 
+/// `metadata` of a document that nothing refers to: what people call it.
+pub fn check_metadata(fields: &Fields<'_>, diagnostics: &mut Diagnostics) {
+    let Some(node) = fields.get("metadata") else { return };
+    let Some(metadata) = node.mapping(diagnostics, &["name", "description"]) else { return };
+    metadata.check_texts(&["name", "description"], diagnostics);
+}
+
 /// The documents of a file that say well what they are.
 pub(super) fn read(
     file: &Arc<SourceFile>,

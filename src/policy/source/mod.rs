@@ -14,7 +14,7 @@ mod spans;
 mod values;
 
 pub use crate::model::parse_duration;
-pub use document::{API_VERSION, Document, DocumentKind};
+pub use document::{API_VERSION, Document, DocumentKind, check_metadata};
 pub use folder::SourceSet;
 pub use node::{Entry, Fields, Kind, Names, Node};
 pub use values::Yaml;

@@ -186,6 +186,13 @@ impl<'a> Fields<'a> {
         found
     }
 
+    /// Texts for people, of which nothing but their type is asked.
+    pub fn check_texts(&self, keys: &[&str], diagnostics: &mut Diagnostics) {
+        for node in keys.iter().filter_map(|key| self.get(key)) {
+            node.string(diagnostics);
+        }
+    }
+
     /// All entries in the order of the document.
     pub fn entries(&self) -> &[Entry<'a>] {
         &self.entries

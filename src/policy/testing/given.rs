@@ -341,7 +341,13 @@ fn read_policies(
             continue;
         };
         let score = fields.required("score", diagnostics).and_then(|n| n.number(diagnostics));
-        let confidence = fields.get("confidence").and_then(|n| n.number(diagnostics));
+        let confidence = fields.get("confidence").and_then(|node| {
+            let confidence = node.number(diagnostics)?;
+            if !(0.0..=1.0).contains(&confidence) {
+                diagnostics.error(node, format!("`{confidence}` is not in [0, 1]"));
+            }
+            Some(confidence)
+        });
         if let Some(score) = score {
             policies.push(GivenPolicy { id, score, confidence: confidence.unwrap_or(1.0) });
         }

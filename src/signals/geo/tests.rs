@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::Timestamp;
+use crate::signals::GeoSource;
 use crate::signals::{FeedSpec, Feeds};
 
 /// A value of a MaxMind database: what the tests need of it.
@@ -229,7 +230,10 @@ fn tables_answer_with_the_longest_prefix() {
 fn databases_are_feeds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("city.mmdb");
-    let feeds = Feeds::new(vec![FeedSpec::GeoCity { path: path.clone() }], None);
+    let source = GeoSource { path: path.clone(), optional: false };
+    let feeds = Feeds::new(vec![FeedSpec::GeoCity(source)], None);
+    assert_eq!(feeds.reload(Timestamp::EPOCH), 0);
+    assert!(feeds.states()[0].error.is_some() && !feeds.states()[0].absent);
     std::fs::write(&path, b"garbage").unwrap();
     assert_eq!(feeds.reload(Timestamp::EPOCH), 0);
     assert!(feeds.states()[0].error.is_some());
@@ -237,4 +241,30 @@ fn databases_are_feeds() {
     assert_eq!(feeds.reload(Timestamp::EPOCH), 1);
     let loaded = feeds.load();
     assert_eq!(loaded.geo().place("192.0.2.1".parse().unwrap()).city, Some("Munich"));
+}
+
+#[test]
+fn an_optional_database_that_is_not_there_is_absent_and_a_broken_one_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("city.mmdb");
+    let spec = |optional| vec![FeedSpec::GeoCity(GeoSource { path: path.clone(), optional })];
+    let feeds = Feeds::new(spec(true), None);
+    let fares = |feeds: &Feeds| {
+        feeds.reload(Timestamp::EPOCH);
+        let state = feeds.states().remove(0);
+        (state.absent, state.error.is_some(), state.entries > 0)
+    };
+    assert_eq!(fares(&feeds), (true, false, false));
+    std::fs::write(&path, b"garbage").unwrap();
+    assert_eq!(fares(&feeds), (false, true, false));
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(fares(&feeds), (true, false, false));
+    std::fs::write(&path, city()).unwrap();
+    assert_eq!(fares(&feeds), (false, false, true));
+    // What was in use is missed, and goes on to be used.
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(fares(&feeds), (false, true, true));
+    // A new catalog that says otherwise has the same content.
+    let feeds = Feeds::new(spec(false), Some(&feeds));
+    assert_eq!(fares(&feeds), (false, true, true));
 }

@@ -1,6 +1,7 @@
 //! One list or database of a catalog, with what is loaded of it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,12 +22,16 @@ pub enum FeedSpec {
         /// What it says is half as sure with each such age (seconds).
         half_life: Option<u64>,
     },
-    GeoCity {
-        path: PathBuf,
-    },
-    GeoAsn {
-        path: PathBuf,
-    },
+    GeoCity(GeoSource),
+    GeoAsn(GeoSource),
+}
+
+/// A geo database's file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GeoSource {
+    pub path: PathBuf,
+    /// That it isn't there is no failure.
+    pub optional: bool,
 }
 
 impl FeedSpec {
@@ -34,8 +39,8 @@ impl FeedSpec {
     pub fn label(&self) -> String {
         match self {
             FeedSpec::List { name, .. } => format!("lists.{name}"),
-            FeedSpec::GeoCity { .. } => "geo.city".to_owned(),
-            FeedSpec::GeoAsn { .. } => "geo.asn".to_owned(),
+            FeedSpec::GeoCity(_) => "geo.city".to_owned(),
+            FeedSpec::GeoAsn(_) => "geo.asn".to_owned(),
         }
     }
 
@@ -56,16 +61,22 @@ impl FeedSpec {
                         _ => false,
                     }
             }
-            _ => self == other,
+            (FeedSpec::GeoCity(of), FeedSpec::GeoCity(other))
+            | (FeedSpec::GeoAsn(of), FeedSpec::GeoAsn(other)) => of.path == other.path,
+            _ => false,
         }
+    }
+
+    /// Whether it may be left out.
+    fn is_optional(&self) -> bool {
+        matches!(self, FeedSpec::GeoCity(of) | FeedSpec::GeoAsn(of) if of.optional)
     }
 
     /// The file that it is read from.
     fn path(&self) -> Option<&Path> {
         match self {
-            FeedSpec::List { source: ListSource::File(path), .. }
-            | FeedSpec::GeoCity { path }
-            | FeedSpec::GeoAsn { path } => Some(path),
+            FeedSpec::List { source: ListSource::File(path), .. } => Some(path),
+            FeedSpec::GeoCity(of) | FeedSpec::GeoAsn(of) => Some(&of.path),
             FeedSpec::List { source: ListSource::Url(_), .. } => None,
         }
     }
@@ -93,6 +104,8 @@ pub struct FeedState {
     pub bad_lines: BadLines,
     /// Why what there is now isn't used.
     pub error: Option<String>,
+    /// It may be left out, and has not been there yet.
+    pub absent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -147,6 +160,8 @@ pub(super) enum Found {
         error: String,
         stamp: Option<Stamp>,
     },
+    /// Not there, and need not be.
+    Absent,
 }
 
 impl Feed {
@@ -161,6 +176,7 @@ impl Feed {
                 as_of: None,
                 bad_lines: BadLines::default(),
                 error: None,
+                absent: false,
             };
             return Feed { state, stamp: None, content: None, fetched: Fetched::default() };
         };
@@ -178,6 +194,14 @@ impl Feed {
         let Some(path) = self.state.spec.path() else { return self.look_for_kept(keep) };
         let stamp = match Stamp::of(path) {
             Ok(stamp) => stamp,
+            // What was in use and is gone is told all the same.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound
+                    && self.state.spec.is_optional()
+                    && self.content.is_none() =>
+            {
+                return Found::Absent;
+            }
             // No stamp, so that the file is read when it is back, whatever its stamp.
             Err(error) => return Found::Bad { error: error.to_string(), stamp: None },
         };
@@ -243,12 +267,18 @@ impl Feed {
         // A fetch was quicker than the disk.
         let too_late = of_url.is_some() && !self.wants_kept();
         self.fetched.looked_for_kept = true;
+        self.state.absent = matches!(found, Found::Absent);
         match found {
             _ if too_late => false,
             Found::Nothing => false,
             Found::Bad { error, stamp } => {
                 self.stamp = stamp;
                 self.state.error = Some(error);
+                false
+            }
+            Found::Absent => {
+                self.stamp = None;
+                self.state.error = None;
                 false
             }
             Found::New { content, entries, bad_lines, as_of, stamp, version } => {

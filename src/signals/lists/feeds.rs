@@ -209,13 +209,13 @@ fn collect(feeds: &[Feed]) -> Loaded {
                 loaded.lists.push(Some(list.clone()));
             }
             (FeedSpec::List { .. }, _) => loaded.lists.push(None),
-            (FeedSpec::GeoCity { .. }, Some(FeedContent::Geo(file))) => {
+            (FeedSpec::GeoCity(_), Some(FeedContent::Geo(file))) => {
                 loaded.geo.set_city(file.clone());
             }
-            (FeedSpec::GeoAsn { .. }, Some(FeedContent::Geo(file))) => {
+            (FeedSpec::GeoAsn(_), Some(FeedContent::Geo(file))) => {
                 loaded.geo.set_asn(file.clone());
             }
-            (FeedSpec::GeoCity { .. } | FeedSpec::GeoAsn { .. }, _) => {}
+            (FeedSpec::GeoCity(_) | FeedSpec::GeoAsn(_), _) => {}
         }
     }
     loaded

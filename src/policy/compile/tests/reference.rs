@@ -17,7 +17,7 @@ use crate::policy::testing;
 /// A fenced block: what it says that it is, its first line's number, its text.
 type Block = (String, usize, String);
 
-fn reference() -> String {
+pub(super) fn reference() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     std::fs::read_to_string(path).unwrap()
 }
@@ -112,12 +112,12 @@ fn table(block: &Block) -> Vec<(usize, &str, &str)> {
         .collect()
 }
 
-#[test]
-fn every_example_compiles_and_passes_its_own_tests() {
-    let all = blocks(&reference());
-    let catalog = only(&all, "yaml catalog");
+/// Whole documents out of the examples, each with where it stands.
+pub(super) fn documents(text: &str) -> Vec<(String, String)> {
+    let all = blocks(text);
+    let (catalog, given) = (only(&all, "yaml catalog"), only(&all, "yaml given"));
     let ordinary = "f: {value: user.managed}\n";
-    let (mut documents, mut tests) = (0, 0);
+    let mut documents = Vec::new();
     for (info, line, text) in &all {
         let whole = match info.as_str() {
             "yaml" => text.clone(),
@@ -126,13 +126,32 @@ fn every_example_compiles_and_passes_its_own_tests() {
             "yaml rule" => {
                 format!("{catalog}{}", policy(ordinary, &format!("rules:\n{}", indented(text, 2))))
             }
-            "yaml given" | "yaml expressions" | "sh" | "text" => continue,
+            "yaml given" => {
+                let asked = test(&given, "{}");
+                format!("{catalog}{}{asked}", policy(ordinary, ""))
+            }
+            "yaml expressions" | "sh" | "text" => continue,
             other => panic!("line {line}: no block is called `{other}`"),
         };
-        documents += 1;
-        tests += holds(&format!("line {line}"), &whole);
+        documents.push((format!("line {line}"), whole));
     }
-    assert!(documents >= 5 && tests >= 3, "only {documents} examples with {tests} tests");
+    documents
+}
+
+/// A PolicyTest of the example, of what is given.
+fn test(given: &str, expect: &str) -> String {
+    format!(
+        "---\napiVersion: plimsoll/v1\nkind: PolicyTest\npolicy: example\ntests:\n  - name: \
+         example\n    expect: {expect}\n{}",
+        indented(given, 4)
+    )
+}
+
+#[test]
+fn every_example_compiles_and_passes_its_own_tests() {
+    let all = documents(&reference());
+    let tests: usize = all.iter().map(|(at, whole)| holds(at, whole)).sum();
+    assert!(all.len() >= 5 && tests >= 3, "only {} examples with {tests} tests", all.len());
 }
 
 #[test]
@@ -145,11 +164,7 @@ fn every_expression_has_the_value_that_is_said_of_it() {
             let when = serde_json::Value::String(asks(expression, value));
             let rules =
                 format!("rules: [{{name: holds, when: {when}, unknown: skip, decision: allow}}]\n");
-            let test = format!(
-                "---\napiVersion: plimsoll/v1\nkind: PolicyTest\npolicy: example\ntests:\n  - \
-                 name: example\n    expect: {{decision: allow}}\n{}",
-                indented(&given, 4)
-            );
+            let test = test(&given, "{decision: allow}");
             let whole = format!("{catalog}{}{test}", policy("f: {value: user.managed}\n", &rules));
             let ran = holds(&format!("line {line}: {expression} is {value}"), &whole);
             assert_eq!(ran, 1);
@@ -176,4 +191,27 @@ fn all_that_the_language_has_is_named() {
         .filter(|wanted| !text.contains(wanted.as_str()))
         .collect();
     assert!(missing.is_empty(), "docs/policy.md says nothing of {missing:?}");
+}
+
+/// Curves are keys, of which each has an example (`keys`).
+#[test]
+fn every_function_and_combination_has_an_example() {
+    let all = blocks(&reference());
+    let of = |kind: &str| -> String {
+        all.iter().filter(|(info, _, _)| info == kind).map(|(_, _, text)| text.as_str()).collect()
+    };
+    let (expressions, documents) = (of("yaml expressions"), of("yaml"));
+    let calls = LEARNED.iter().map(|(name, _, _)| *name).chain(PLAIN).filter(|name| *name != "has");
+    let missing: Vec<String> = calls
+        .map(|name| format!("{name}("))
+        .chain(METHODS.map(|name| format!(".{name}(")))
+        .filter(|wanted| !expressions.contains(wanted.as_str()))
+        .chain(
+            Combine::ALL
+                .map(|(name, _)| format!("combine: {name}"))
+                .into_iter()
+                .filter(|wanted| !documents.contains(wanted.as_str())),
+        )
+        .collect();
+    assert!(missing.is_empty(), "docs/policy.md has no example of {missing:?}");
 }

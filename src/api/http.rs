@@ -8,6 +8,7 @@ mod panics;
 mod problem;
 mod report;
 mod serve;
+mod unread;
 
 use std::fmt;
 use std::sync::Arc;

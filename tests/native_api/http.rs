@@ -1,4 +1,5 @@
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -254,4 +255,40 @@ async fn a_unix_socket_serves_as_well() {
     assert!(answer.await.unwrap().starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(house.server.shutdown(PATIENCE).await, 0);
     assert!(!path.exists());
+}
+
+/// A client that sends on must know that nobody reads there any more.
+#[tokio::test]
+async fn an_answer_before_the_body_was_read_says_that_the_connection_ends() {
+    let house = loaded();
+    let Listen::Tcp(address) = house.server.addresses()[0].clone() else { panic!("no TCP") };
+    let talk = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let read_to = |stream: &mut TcpStream, end: &str| {
+            let (mut answer, mut byte) = (String::new(), [0]);
+            while !answer.ends_with(end) {
+                assert_eq!(stream.read(&mut byte).unwrap(), 1, "{answer}");
+                answer.push(char::from(byte[0]));
+            }
+            answer.to_ascii_lowercase()
+        };
+        // Wrong, but read: the connection goes on.
+        let read = b"POST /v1/signals HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n[]";
+        stream.write_all(read).unwrap();
+        let answer = read_to(&mut stream, "}");
+        assert!(answer.starts_with("http/1.1 400 ") && !answer.contains("connection:"), "{answer}");
+        // Nothing to read.
+        stream.write_all(b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let answer = read_to(&mut stream, "}");
+        assert!(answer.starts_with("http/1.1 404 ") && !answer.contains("connection:"), "{answer}");
+        // Five bytes are said to come.
+        let unread = b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nab";
+        stream.write_all(unread).unwrap();
+        let answer = read_to(&mut stream, "}");
+        assert!(answer.starts_with("http/1.1 404 "), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+        assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0, "it ends");
+    };
+    tokio::task::spawn_blocking(talk).await.unwrap();
 }

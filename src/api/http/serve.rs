@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::unread::Unread;
 use super::{Problem, problem};
 use crate::api::access::{Access, Door, http_need, takes_own_token};
 use crate::api::load::{Kind, LimitedBody, Load};
@@ -235,9 +236,10 @@ impl Service<Request<Incoming>> for Guarded {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let (mut request, unread) = Unread::watch(request);
         let path = request.uri().path();
-        let refused = |response| Box::pin(std::future::ready(Ok(response)));
+        let refused = |response| Box::pin(std::future::ready(Ok(unread.told(response))));
         let mut door = self.door.lock();
         if let Err(refusal) = door.admit(http_need(path), request.headers(), takes_own_token(path))
         {
@@ -262,9 +264,9 @@ impl Service<Request<Incoming>> for Guarded {
             let load = held.load();
             let Ok(answered) = tokio::time::timeout(load.limits.request, answering).await else {
                 load.count_slow();
-                return Ok(problem::too_slow());
+                return Ok(unread.told(problem::too_slow()));
             };
-            answered
+            answered.map(|response| unread.told(response))
         })
     }
 }

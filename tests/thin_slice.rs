@@ -54,8 +54,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::of(POLICY)
+    }
+
+    fn of(policies: &str) -> Self {
         let vocabulary = Arc::new(Vocabulary::new());
-        let set = SourceSet::from_memory([("policy.yaml", POLICY)]);
+        let set = SourceSet::from_memory([("policy.yaml", policies)]);
         let (snapshot, diagnostics) = compile(&set, &vocabulary);
         let snapshot = snapshot.unwrap_or_else(|| panic!("{}", diagnostics.render(false)));
         let metrics = Arc::new(DecisionMetrics::default());
@@ -128,6 +132,45 @@ fn a_device_becomes_familiar_and_is_forgotten() {
     // d1 was last seen a day after NOW.
     world.learner.borrow_mut().advance(Timestamp::from_millis(NOW + 40 * DAY));
     assert_eq!(world.ask("d1", false, NOW + 40 * DAY).1, 0.0, "forgotten after 30 days");
+}
+
+/// Whoever is let through all the same: a new device of somebody known is a high risk, and
+/// would be none the next time. Where nothing is known there is none to go by.
+#[test]
+fn what_is_known_to_be_risky_teaches_only_where_the_catalog_says_so() {
+    for (learning, taught) in [("", false), ("learning: {risk_up_to: 0.7}\n", true)] {
+        let world = World::of(&POLICY.replacen("context:", &format!("{learning}context:"), 1));
+        world.ask("d1", false, NOW);
+        world.learn_all();
+        assert_eq!(world.ask("d2", false, NOW + DAY).0, Decision::Allow);
+        world.learn_all();
+        let again = world.ask("d2", false, NOW + 2 * DAY).1;
+        assert!((again - if taught { 0.7 } else { 0.0 }).abs() < 1e-9, "{learning}: {again}");
+    }
+}
+
+/// A door that is open to everybody makes nobody known.
+#[test]
+fn what_an_exemption_lets_through_teaches_nothing() {
+    let exempt =
+        "rules:\n  - {name: open, exempt: true, when: 'action.name == \"read\"', decision: allow}";
+    let world = World::of(&POLICY.replacen("rules:", exempt, 1));
+    world.ask("d1", false, NOW);
+    world.learn_all();
+    assert_eq!(world.ask("d1", false, NOW + DAY).1, 0.0);
+}
+
+/// The catalog can have a signal learn from everything.
+#[test]
+fn a_signal_learns_of_what_is_denied_where_the_catalog_says_so() {
+    for (from, score) in [("", 0.0), (", from: all", 0.7)] {
+        let learn = format!("forget_after: 30d}}{from}}}");
+        let world = World::of(&POLICY.replacen("forget_after: 30d}}", &learn, 1));
+        assert_eq!(world.ask("d1", true, NOW).0, Decision::Deny);
+        world.learn_all();
+        let known = world.ask("d1", false, NOW + DAY).1;
+        assert!((known - score).abs() < 1e-9, "{from}: {known}");
+    }
 }
 
 #[test]

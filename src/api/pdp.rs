@@ -248,9 +248,9 @@ impl Pdp {
 
     /// Leaves what the request teaches.
     fn observe(&self, published: &Published, request: &Request<'_>, decided: &Decided<'_, '_>) {
-        let permitted = decided.outcome.decision.is_some_and(|d| d.permits());
+        let trusted = published.taught.trusts(decided.policy, decided.outcome);
         let push = |observation| self.observations.push(observation);
         let (snapshot, cache, view) = (&published.snapshot, &self.cache, decided.view);
-        published.taught.observe(snapshot, cache, request, view, permitted, push);
+        published.taught.observe(snapshot, cache, request, view, trusted, push);
     }
 }

@@ -1,12 +1,17 @@
 //! What requests teach, by what they say and by being made.
 
-use crate::engine::Snapshot;
+use crate::engine::{DecidedBy, Outcome, Policy, Snapshot};
 use crate::model::{EntityKind, IdentifierOf, Request, SignalId, SlotId, TravelFrom, Value, View};
 use crate::signals::{Cache, Observation, Seen, SeenContext, SeenPlace};
+
+/// Up to which known risk a request teaches, where the catalog doesn't say.
+const TEACHES_UP_TO: f64 = 0.5;
 
 /// The signals of one revision that are learned from requests.
 #[derive(Clone, Debug, Default)]
 pub struct Taught {
+    /// Up to which risk a request teaches, in [0, 1].
+    up_to: f64,
     signals: Vec<TaughtSignal>,
     /// Kinds of entities that are linked by coming together.
     together: Vec<(EntityKind, EntityKind)>,
@@ -17,7 +22,7 @@ struct TaughtSignal {
     kind: EntityKind,
     signal: SignalId,
     slot: SlotId,
-    /// Also from requests that were not let through.
+    /// Also from requests that are not trusted.
     from_denied: bool,
 }
 
@@ -36,21 +41,34 @@ impl Taught {
             Some((identifier.links, other))
         });
         Taught {
+            up_to: snapshot.catalog.teaches_up_to.unwrap_or(TEACHES_UP_TO),
             signals: snapshot.catalog.signals().iter().filter_map(taught).collect(),
             together: together.collect(),
         }
     }
 
-    /// Hands out what the request teaches. One that was not let through teaches
-    /// nothing, unless the catalog says so: an attacker must not become familiar by
-    /// trying.
+    /// Whether a request teaches that was decided like this: it was let through, not
+    /// by an exemption, and what is known makes no high risk of it. An attacker must not become familiar
+    /// by trying, nor by asking first for what everybody gets.
+    pub fn trusts(&self, policy: &Policy, outcome: &Outcome) -> bool {
+        let exempt = match outcome.decided_by {
+            DecidedBy::Rule(at) => policy.rules.get(at).is_some_and(|rule| rule.exempt),
+            DecidedBy::MinConfidence | DecidedBy::Default => false,
+        };
+        outcome.decision.is_some_and(|decision| decision.permits())
+            && !exempt
+            && outcome.known_risk(policy) <= self.up_to
+    }
+
+    /// Hands out what the request teaches: nothing where it is not `trusted`, unless
+    /// the catalog says so of a signal.
     pub fn observe(
         &self,
         snapshot: &Snapshot,
         cache: &Cache,
         request: &Request<'_>,
         view: &View<'_>,
-        permitted: bool,
+        trusted: bool,
         push: impl Fn(Observation),
     ) {
         let push = |kind, seen| {
@@ -59,13 +77,13 @@ impl Taught {
         };
         for taught in &self.signals {
             let value = view.read(taught.slot).value;
-            if (permitted || taught.from_denied)
+            if (trusted || taught.from_denied)
                 && let Some(value) = cache.seen_value(value)
             {
                 push(taught.kind, Seen::Value { signal: taught.signal, value });
             }
         }
-        if permitted {
+        if trusted {
             for presence in &snapshot.presences {
                 let place = presence.from.as_ref().and_then(|from| place(view, from));
                 let context = presence.context.as_ref();

@@ -73,6 +73,18 @@ impl Outcome {
         softened: Vec::new(),
     };
 
+    /// What is known of the risk, in [0, 1]: without what the prior and stand-ins for what
+    /// is not known make of it.
+    pub fn known_risk(&self, policy: &Policy) -> f64 {
+        let of = |basis| self.factors.iter().filter(move |factor| factor.basis == basis);
+        let unknown = if of(Basis::Live).next().is_none() {
+            policy.risk(policy.prior)
+        } else {
+            of(Basis::Assumed).map(|factor| factor.cost).sum::<f64>() / policy.range.width()
+        };
+        (policy.risk(self.score) - unknown).max(0.0)
+    }
+
     /// Empties it for `policy`, keeping what is allocated.
     pub(super) fn reset(&mut self, id: PolicyId, policy: &Policy) {
         self.policy = Some(id);

@@ -212,6 +212,8 @@ pub struct Catalog {
     pub entities: Vec<EntityDecl>,
     /// Changes that may be announced.
     pub expected: Vec<ExpectedDecl>,
+    /// Up to which risk a request teaches that was let through, in [0, 1]; where it is told.
+    pub teaches_up_to: Option<f64>,
     signals: Vec<SignalDecl>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
 }
@@ -225,11 +227,16 @@ impl Catalog {
                 by_name.entry(entity.name.clone()).or_default().insert(signal.name.clone(), at);
             }
         }
-        Catalog { entities, expected: Vec::new(), signals, by_name }
+        Catalog { entities, expected: Vec::new(), teaches_up_to: None, signals, by_name }
     }
 
     pub fn entity(&self, name: &str) -> Option<&EntityDecl> {
         self.entities.iter().find(|e| *e.name == *name)
+    }
+
+    #[must_use]
+    pub fn teaching_up_to(self, risk: Option<f64>) -> Self {
+        Catalog { teaches_up_to: risk, ..self }
     }
 
     #[must_use]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::curve::read_share;
 use super::measures::Measures;
 use super::signal;
 use crate::engine::{GeoDecl, GeoDecls, ListDecl};
@@ -52,6 +53,8 @@ pub(super) struct Catalogs<'a> {
     pub(super) travel_anywhere: Option<usize>,
     /// What a request's user agent is, for `rarity`.
     pub(super) user_agent: Option<(Node<'a>, cel::Expr)>,
+    /// Up to which risk requests teach.
+    pub(super) teaches_up_to: Option<f64>,
     /// What links entities.
     pub(super) links: Vec<Identifier>,
     /// Changes that may be announced.
@@ -113,6 +116,7 @@ impl<'a> Catalogs<'a> {
             "links",
             "expected",
             "user_agent",
+            "learning",
         ];
         let all: Vec<_> = documents
             .into_iter()
@@ -161,8 +165,20 @@ impl<'a> Catalogs<'a> {
             if let Some(node) = fields.get("travel") {
                 catalogs.read_travel(node, diagnostics);
             }
+            if let Some(node) = fields.get("learning") {
+                catalogs.read_learning(node, diagnostics);
+            }
         }
         catalogs
+    }
+
+    fn read_learning(&mut self, node: Node<'a>, diagnostics: &mut Diagnostics) {
+        let Some(fields) = node.mapping(diagnostics, &["risk_up_to"]) else { return };
+        let Some(node) = fields.required("risk_up_to", diagnostics) else { return };
+        if self.teaches_up_to.is_some() {
+            diagnostics.error(node, "`learning` is declared twice");
+        }
+        self.teaches_up_to = read_share(node, diagnostics);
     }
 
     pub(super) fn entity(&self, name: &str) -> Option<&EntityDecl> {

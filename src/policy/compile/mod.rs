@@ -119,7 +119,9 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
     let snapshot = Snapshot {
         revision: set.revision.as_str().into(),
         catalog: Arc::new(
-            Catalog::new(catalogs.entities.clone(), signals).expecting(catalogs.expected.clone()),
+            Catalog::new(catalogs.entities.clone(), signals)
+                .expecting(catalogs.expected.clone())
+                .teaching_up_to(catalogs.teaches_up_to),
         ),
         context: catalogs.context.iter().map(|(key, ty)| (Arc::from(*key), *ty)).collect(),
         lists: catalogs.lists.clone(),

@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::learned;
 use super::parts::{
-    defaulting, duration, flag, free, list, mapping, metadata, named, part, text, with, word, words,
+    defaulting, duration, flag, free, list, mapping, metadata, named, part, share, text, with,
+    word, words,
 };
 use crate::model::{ListKind, SignalType};
 
@@ -55,6 +56,21 @@ pub(super) fn document() -> Json {
                 part(
                     "expression",
                     "The user agent that `rarity` goes by. Left out: the header `user-agent`, else `context.user_agent`.",
+                ),
+            ),
+            (
+                "learning",
+                mapping(
+                    "Which requests teach.",
+                    &[(
+                        "risk_up_to!",
+                        defaulting(
+                            share(
+                                "Those that were let through teach up to this risk, as far as it is known: 0 is the best score, 1 the worst.",
+                            ),
+                            0.5,
+                        ),
+                    )],
                 ),
             ),
             ("links", learned::links()),

@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use super::common::Common;
 use super::links::{LinkBounds, Links, LinksHeld};
-use super::profile::{NEVER, Profile};
+use super::profile::NEVER;
 use super::profiles::Profiles;
-use super::state::State;
+use super::state::Known;
 use super::waiting::Waiting;
-use super::words::Head;
 use crate::model::{Measure, MeasureId, Plan, Seconds, Timestamp};
 use crate::signals::{Cache, Label, Observation, RecordBuilder, Seen};
 use keeping::Keeping;
@@ -88,8 +87,8 @@ pub struct Learner {
     refused: u64,
     mistrusted: u64,
     disbelieved: u64,
-    words: Vec<u64>,
     scratch: Vec<u64>,
+    changed: Vec<MeasureId>,
     keeping: Option<Keeping>,
 }
 
@@ -109,8 +108,8 @@ impl Learner {
             refused: 0,
             mistrusted: 0,
             disbelieved: 0,
-            words: Vec::new(),
             scratch: Vec::new(),
+            changed: Vec::new(),
             keeping: None,
         }
     }
@@ -202,8 +201,8 @@ impl Learner {
             Seen::Presence { .. } => measure.kind == *kind && measure.of.signal().is_none(),
             Seen::With { .. } | Seen::Forgotten(_) => false,
         };
-        let mut taught = plan.measures().iter().filter(|measure| is_taught(measure)).peekable();
-        if taught.peek().is_none() {
+        let taught = || plan.measures().iter().filter(|measure| is_taught(measure));
+        if taught().next().is_none() {
             return;
         }
         self.observations += 1;
@@ -212,16 +211,15 @@ impl Learner {
         let Some(profile) = self.profiles.get_mut(place) else { return };
         profile.touch(*at);
         let mut due = if profile.due == NEVER { retention } else { profile.due };
-        for measure in taught {
-            let mut state = read(profile, measure);
-            if !state.observe(measure, seen, *at, &mut self.common) {
-                continue;
-            }
-            self.words.clear();
-            state.write(&measure.of, &mut self.words);
-            profile.put(measure.id, state.time(*at), &self.words, &mut self.scratch);
-            due = due.min(state.due(&measure.of, *at).map_or(NEVER, Timestamp::millis));
-        }
+        let common = &mut self.common;
+        profile.rewrite(&mut self.scratch, taught().map(|m| m.id), |head, words, out| {
+            let measure = plan.get(MeasureId(head.measure)).filter(|m| is_taught(m))?;
+            let (known, from) = (Known { measure, head, words }, out.len());
+            let time = known.observe(seen, *at, common, out)?;
+            let known = Known { words: out.get(from..).unwrap_or_default(), ..known };
+            due = due.min(known.due(*at).map_or(NEVER, Timestamp::millis));
+            Some(time)
+        });
         if due < profile.due {
             profile.due = due;
             let hash = self.profiles.hash(*kind, id);
@@ -272,22 +270,30 @@ impl Learner {
             return;
         }
         let mut due = retention;
-        let kind = profile.kind();
-        for measure in plan.measures().iter().filter(|m| m.kind == kind) {
-            if profile.measure(measure.id).is_none() {
-                continue;
+        let changed = &mut self.changed;
+        changed.clear();
+        profile.rewrite(&mut self.scratch, std::iter::empty(), |head, words, out| {
+            let measure = plan.get(MeasureId(head.measure))?;
+            let (known, from) = (Known { measure, head, words }, out.len());
+            let mut left = known.due(now);
+            if left.is_none_or(|due| due > now) {
+                due = due.min(left.map_or(NEVER, Timestamp::millis));
+                return None;
             }
-            let mut state = read(profile, measure);
-            state.pass(&measure.of, now);
-            self.words.clear();
-            state.write(&measure.of, &mut self.words);
-            profile.put(measure.id, state.time(now), &self.words, &mut self.scratch);
-            due = due.min(state.due(&measure.of, now).map_or(NEVER, Timestamp::millis));
-        }
+            let time = known.pass(now, out);
+            if time.is_some() {
+                changed.push(measure.id);
+                left = Known { words: out.get(from..).unwrap_or_default(), ..known }.due(now);
+            }
+            due = due.min(left.map_or(NEVER, Timestamp::millis));
+            time
+        });
         // Time goes on, whatever a state says.
         profile.due = due.max(now.millis().saturating_add(1));
         self.timers.push(Reverse((profile.due, hash)));
-        self.publish(place, now, Told::Passed, |_| true);
+        let changed = std::mem::take(&mut self.changed);
+        self.publish(place, now, Told::Passed, |measure| changed.contains(&measure.id));
+        self.changed = changed;
     }
 
     /// Tells the cache what changed. A record that knows nothing is told all.
@@ -304,11 +310,15 @@ impl Learner {
             let all = record.is_unlearned();
             for (head, words) in profile.measures() {
                 let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
-                if !all && !changed(measure) {
+                let known = Known { measure, head, words };
+                // What is told in relation to others or to the present changes by itself, and
+                // what found no room may find some now.
+                let anew = matches!(told, Told::Passed)
+                    && (known.is_relative() || !record.tells(measure.id));
+                if !(all || anew || changed(measure)) {
                     continue;
                 }
-                let state = State::read(&measure.of, head, words);
-                if let Some(summary) = state.summary(measure, now, common)
+                if let Some(summary) = known.summary(now, common)
                     && !record.summarise(measure.id, &summary)
                 {
                     *refused += 1;
@@ -330,12 +340,6 @@ impl Learner {
     fn retained_until(&self, at: Timestamp) -> i64 {
         at.millis().saturating_add(span(self.bounds.retention))
     }
-}
-
-fn read(profile: &Profile, measure: &Measure) -> State {
-    let nothing = Head { measure: measure.id.0, words: 0, time: 0 };
-    let (head, words) = profile.measure(measure.id).unwrap_or((nothing, &[]));
-    State::read(&measure.of, head, words)
 }
 
 fn span(seconds: Seconds) -> i64 {

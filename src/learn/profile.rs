@@ -14,6 +14,15 @@ pub(super) struct Profile {
     pub(super) due: i64,
 }
 
+/// Puts the head before the words that were appended behind its place. Says whether it did:
+/// not where nothing was written, or more than a head can say.
+fn put_head(words: &mut [u64], place: usize, measure: u16, time: Option<u32>) -> bool {
+    let len = u16::try_from(words.len() - place - 1);
+    let (Some(time), Ok(len), Some(head)) = (time, len, words.get_mut(place)) else { return false };
+    *head = Head { measure, words: len, time }.word();
+    true
+}
+
 impl Profile {
     pub(super) fn new(kind: EntityKind, id: &str, at: Timestamp) -> Self {
         let mut words = vec![first(kind, id.len(), words::seconds(at))];
@@ -64,43 +73,67 @@ impl Profile {
         })
     }
 
-    /// One measure's words.
-    pub(super) fn measure(&self, id: MeasureId) -> Option<(Head, &[u64])> {
-        self.measures().find(|(head, _)| head.measure == id.0)
+    /// Writes the measures anew, all at once, and those of `also` that are not there yet.
+    /// `next` is asked for each what comes in its place: it appends those words and gives
+    /// their time, or leaves the measure as it is. `scratch` is emptied.
+    pub(super) fn rewrite(
+        &mut self,
+        scratch: &mut Vec<u64>,
+        also: impl Iterator<Item = MeasureId>,
+        mut next: impl FnMut(Head, &[u64], &mut Vec<u64>) -> Option<u32>,
+    ) {
+        scratch.clear();
+        scratch.extend_from_slice(self.words.get(..self.measures_from()).unwrap_or_default());
+        let mut changed = false;
+        let mut write = |head: Head, words: &[u64], scratch: &mut Vec<u64>| {
+            let from = scratch.len();
+            scratch.push(0);
+            let time = next(head, words, scratch);
+            let put = put_head(scratch, from, head.measure, time);
+            if !put {
+                scratch.truncate(from);
+            }
+            changed |= put;
+            put
+        };
+        for (place, head) in self.places() {
+            let whole = self.words.get(place..place + 1 + usize::from(head.words));
+            let whole = whole.unwrap_or_default();
+            let words = whole.get(1..).unwrap_or_default();
+            if !write(head, words, scratch) {
+                scratch.extend_from_slice(whole);
+            }
+        }
+        for id in also {
+            if self.places().all(|(_, head)| head.measure != id.0) {
+                write(Head { measure: id.0, words: 0, time: 0 }, &[], scratch);
+            }
+        }
+        if changed {
+            self.replace(scratch);
+        }
     }
 
-    /// Puts a measure's words in place of its present ones. `scratch` is emptied.
-    pub(super) fn put(&mut self, id: MeasureId, time: u32, next: &[u64], scratch: &mut Vec<u64>) {
-        let Ok(len) = u16::try_from(next.len()) else { return };
-        let head = Head { measure: id.0, words: len, time }.word();
-        let present = self.places().find(|(_, head)| head.measure == id.0);
-        let (from, to) = match present {
-            Some((at, old)) => (at, at + 1 + usize::from(old.words)),
-            None => (self.words.len(), self.words.len()),
-        };
-        if to - from == 1 + next.len() {
-            if let Some([first, rest @ ..]) = self.words.get_mut(from..to) {
-                *first = head;
-                rest.copy_from_slice(next);
-            }
-            return;
+    fn replace(&mut self, words: &[u64]) {
+        if self.words.len() == words.len() {
+            self.words.copy_from_slice(words);
+        } else {
+            self.words = words.into();
         }
-        scratch.clear();
-        scratch.extend_from_slice(self.words.get(..from).unwrap_or_default());
-        scratch.push(head);
-        scratch.extend_from_slice(next);
-        scratch.extend_from_slice(self.words.get(to..).unwrap_or_default());
-        self.words = scratch.as_slice().into();
     }
 
     fn places(&self) -> impl Iterator<Item = (usize, Head)> {
-        let mut at = 1 + self.id_len().div_ceil(8);
+        let mut at = self.measures_from();
         std::iter::from_fn(move || {
             let head = Head::read(*self.words.get(at)?);
             let place = at;
             at += 1 + usize::from(head.words);
             Some((place, head))
         })
+    }
+
+    fn measures_from(&self) -> usize {
+        1 + self.id_len().div_ceil(8)
     }
 
     fn first(&self) -> u64 {

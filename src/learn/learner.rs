@@ -117,6 +117,7 @@ impl Learner {
     /// What is to be learned from now on. What was learned stays.
     pub fn follow(&mut self, plan: Arc<Plan>) {
         let before = std::mem::replace(&mut self.plan, plan);
+        self.links.follow(&self.plan.links);
         self.restore_labels();
         if before.links.identifiers != self.plan.links.identifiers {
             self.restore_links();

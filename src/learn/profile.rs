@@ -48,6 +48,11 @@ impl Profile {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
+    pub(super) fn is_of(&self, kind: EntityKind, id: &str) -> bool {
+        let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
+        self.kind() == kind && bytes.get(..self.id_len()) == Some(id.as_bytes())
+    }
+
     /// When the entity was observed last.
     pub(super) fn seen(&self) -> Timestamp {
         words::from_seconds(self.first() as u32)

@@ -2,6 +2,7 @@
 //! and waits for nothing: a server feeds it from a queue, a replay from a file.
 
 mod keeping;
+mod telling;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,8 +15,9 @@ use super::profiles::Profiles;
 use super::state::Known;
 use super::waiting::Waiting;
 use crate::model::{Measure, MeasureId, Plan, Seconds, Timestamp};
-use crate::signals::{Cache, Label, Observation, RecordBuilder, Seen};
+use crate::signals::{Cache, Label, Observation, Seen};
 use keeping::Keeping;
+use telling::Untold;
 
 /// How much is learned at most, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,15 +62,6 @@ pub struct Learned {
     pub links: LinksHeld,
 }
 
-/// Why the cache is told.
-#[derive(Clone, Copy, Debug)]
-enum Told {
-    /// The entity was observed.
-    Observed,
-    /// Only time has passed: an entity that the cache dropped stays away.
-    Passed,
-}
-
 /// Turns observations into profiles, and profiles into what the hot path reads.
 #[derive(Debug)]
 pub struct Learner {
@@ -89,6 +82,7 @@ pub struct Learner {
     disbelieved: u64,
     scratch: Vec<u64>,
     changed: Vec<MeasureId>,
+    untold: Untold,
     keeping: Option<Keeping>,
 }
 
@@ -110,6 +104,7 @@ impl Learner {
             disbelieved: 0,
             scratch: Vec::new(),
             changed: Vec::new(),
+            untold: Untold::nothing(),
             keeping: None,
         }
     }
@@ -169,6 +164,7 @@ impl Learner {
     }
 
     /// Takes one observation: learns it, or lets it wait as its signal's `learn.delay` says.
+    /// What it taught is told once others are observed, or time goes on.
     pub fn observe(&mut self, observation: &Observation) {
         if let Seen::Value { signal, .. } = &observation.seen
             && let Some(delay) = self.plan.delay(*signal)
@@ -186,6 +182,7 @@ impl Learner {
 
     fn learn(&mut self, observation: &Observation) {
         if let Seen::Forgotten(asked) = &observation.seen {
+            self.tell();
             self.forget(observation.kind, &observation.id, observation.at);
             return asked.tell();
         }
@@ -207,14 +204,22 @@ impl Learner {
             return;
         }
         self.observations += 1;
-        let place = self.find_or_take(*kind, id, *at);
+        let place = match self.untold_place(*kind, id) {
+            Some(place) => place,
+            None => {
+                self.tell();
+                self.find_or_take(*kind, id, *at)
+            }
+        };
         let retention = self.retained_until(*at);
         let Some(profile) = self.profiles.get_mut(place) else { return };
         profile.touch(*at);
         let mut due = if profile.due == NEVER { retention } else { profile.due };
         let common = &mut self.common;
-        profile.rewrite(&mut self.scratch, taught().map(|m| m.id), |head, words, out| {
-            let measure = plan.get(MeasureId(head.measure)).filter(|m| is_taught(m))?;
+        let wants = |id| plan.get(id).is_some_and(is_taught);
+        let ids = taught().map(|measure| measure.id);
+        profile.rewrite(&mut self.scratch, ids, wants, |head, words, out| {
+            let measure = plan.get(MeasureId(head.measure))?;
             let (known, from) = (Known { measure, head, words }, out.len());
             let time = known.observe(seen, *at, common, out)?;
             let known = Known { words: out.get(from..).unwrap_or_default(), ..known };
@@ -227,7 +232,7 @@ impl Learner {
             self.timers.push(Reverse((due, hash)));
         }
         self.note_changed(*kind, id);
-        self.publish(place, *at, Told::Observed, is_taught);
+        self.untold.add(place, *at, taught().map(|measure| measure.id));
         if self.common.has_news() {
             self.publish_common(*at);
         }
@@ -235,6 +240,7 @@ impl Learner {
 
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
+        self.tell();
         self.take_restored(now);
         self.restore_some_links();
         while let Some(observation) = self.waiting.pop(now) {
@@ -244,6 +250,7 @@ impl Learner {
                 self.learn(&observation);
             }
         }
+        self.tell();
         self.links.advance(&self.plan, &self.cache, now);
         while let Some(Reverse((due, hash))) = self.timers.peek().copied() {
             if due > now.millis() {
@@ -273,69 +280,28 @@ impl Learner {
         let mut due = retention;
         let changed = &mut self.changed;
         changed.clear();
-        profile.rewrite(&mut self.scratch, std::iter::empty(), |head, words, out| {
+        for (head, words) in profile.measures() {
+            let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
+            match (Known { measure, head, words }).due(now) {
+                Some(at) if at <= now => changed.push(measure.id),
+                Some(at) => due = due.min(at.millis()),
+                None => {}
+            }
+        }
+        let wants = |id| changed.contains(&id);
+        profile.rewrite(&mut self.scratch, std::iter::empty(), wants, |head, words, out| {
             let measure = plan.get(MeasureId(head.measure))?;
             let (known, from) = (Known { measure, head, words }, out.len());
-            let mut left = known.due(now);
-            if left.is_none_or(|due| due > now) {
-                due = due.min(left.map_or(NEVER, Timestamp::millis));
-                return None;
-            }
             let time = known.pass(now, out);
-            if time.is_some() {
-                changed.push(measure.id);
-                left = Known { words: out.get(from..).unwrap_or_default(), ..known }.due(now);
-            }
-            due = due.min(left.map_or(NEVER, Timestamp::millis));
+            let left = if time.is_some() { out.get(from..) } else { Some(words) };
+            let known = Known { words: left.unwrap_or_default(), ..known };
+            due = due.min(known.due(now).map_or(NEVER, Timestamp::millis));
             time
         });
         // Time goes on, whatever a state says.
         profile.due = due.max(now.millis().saturating_add(1));
         self.timers.push(Reverse((profile.due, hash)));
-        let changed = std::mem::take(&mut self.changed);
-        self.publish(place, now, Told::Passed, |measure| changed.contains(&measure.id));
-        self.changed = changed;
-    }
-
-    /// Tells the cache what changed. A record that knows nothing is told all.
-    fn publish(
-        &mut self,
-        place: usize,
-        now: Timestamp,
-        told: Told,
-        changed: impl Fn(&Measure) -> bool,
-    ) {
-        let Some(profile) = self.profiles.get(place) else { return };
-        let (plan, common, refused) = (&self.plan, &self.common, &mut self.refused);
-        let tell = |record: &mut RecordBuilder<'_>| {
-            let all = record.is_unlearned();
-            for (head, words) in profile.measures() {
-                let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
-                let known = Known { measure, head, words };
-                // What is told in relation to others or to the present changes by itself, and
-                // what found no room may find some now.
-                let anew = matches!(told, Told::Passed)
-                    && (known.is_relative() || !record.tells(measure.id));
-                if !(all || anew || changed(measure)) {
-                    continue;
-                }
-                if let Some(summary) = known.summary(now, common)
-                    && !record.summarise(measure.id, &summary)
-                {
-                    *refused += 1;
-                }
-            }
-        };
-        let (kind, id) = (profile.kind(), profile.id());
-        // A refused write is counted by the cache; there is nobody to tell.
-        let _refused = match told {
-            Told::Observed => self.cache.update(kind, id, now, tell).map(|_| ()),
-            Told::Passed => self.cache.derive(kind, id, now, tell),
-        };
-    }
-
-    fn publish_common(&mut self, now: Timestamp) {
-        self.cache.set_priors(self.common.publish(self.plan.measures(), now));
+        self.tell_passed(place, now);
     }
 
     fn retained_until(&self, at: Timestamp) -> i64 {

@@ -14,13 +14,24 @@ pub(super) struct Profile {
     pub(super) due: i64,
 }
 
-/// Puts the head before the words that were appended behind its place. Says whether it did:
-/// not where nothing was written, or more than a head can say.
-fn put_head(words: &mut [u64], place: usize, measure: u16, time: Option<u32>) -> bool {
-    let len = u16::try_from(words.len() - place - 1);
-    let (Some(time), Ok(len), Some(head)) = (time, len, words.get_mut(place)) else { return false };
-    *head = Head { measure, words: len, time }.word();
-    true
+/// Appends a measure with what `next` makes of its words. Says whether it did: not where
+/// nothing came, or more than a head can say.
+fn write(
+    head: Head,
+    words: &[u64],
+    out: &mut Vec<u64>,
+    next: &mut impl FnMut(Head, &[u64], &mut Vec<u64>) -> Option<u32>,
+) -> bool {
+    let from = out.len();
+    out.push(0);
+    let time = next(head, words, out);
+    let len = u16::try_from(out.len() - from - 1);
+    if let (Some(time), Ok(words), Some(place)) = (time, len, out.get_mut(from)) {
+        *place = Head { words, time, ..head }.word();
+        return true;
+    }
+    out.truncate(from);
+    false
 }
 
 impl Profile {
@@ -78,40 +89,35 @@ impl Profile {
         })
     }
 
-    /// Writes the measures anew, all at once, and those of `also` that are not there yet.
-    /// `next` is asked for each what comes in its place: it appends those words and gives
-    /// their time, or leaves the measure as it is. `scratch` is emptied.
+    /// Writes those measures anew that `wants` says, and those of `also` that are not there
+    /// yet, all at once. `next` appends the words that come in place of a measure's and gives
+    /// their time, or leaves it as it is. `scratch` is emptied.
     pub(super) fn rewrite(
         &mut self,
         scratch: &mut Vec<u64>,
         also: impl Iterator<Item = MeasureId>,
+        wants: impl Fn(MeasureId) -> bool,
         mut next: impl FnMut(Head, &[u64], &mut Vec<u64>) -> Option<u32>,
     ) {
         scratch.clear();
-        scratch.extend_from_slice(self.words.get(..self.measures_from()).unwrap_or_default());
-        let mut changed = false;
-        let mut write = |head: Head, words: &[u64], scratch: &mut Vec<u64>| {
-            let from = scratch.len();
-            scratch.push(0);
-            let time = next(head, words, scratch);
-            let put = put_head(scratch, from, head.measure, time);
-            if !put {
-                scratch.truncate(from);
-            }
-            changed |= put;
-            put
-        };
-        for (place, head) in self.places() {
-            let whole = self.words.get(place..place + 1 + usize::from(head.words));
-            let whole = whole.unwrap_or_default();
-            let words = whole.get(1..).unwrap_or_default();
-            if !write(head, words, scratch) {
-                scratch.extend_from_slice(whole);
+        // What stays as it is goes over in as few pieces as there are.
+        let (mut changed, mut done) = (false, 0);
+        for (place, head) in self.places().filter(|(_, head)| wants(MeasureId(head.measure))) {
+            let end = place + 1 + usize::from(head.words);
+            let before = scratch.len();
+            scratch.extend_from_slice(self.words.get(done..place).unwrap_or_default());
+            let words = self.words.get(place + 1..end).unwrap_or_default();
+            if write(head, words, scratch, &mut next) {
+                (changed, done) = (true, end);
+            } else {
+                scratch.truncate(before);
             }
         }
+        scratch.extend_from_slice(self.words.get(done..).unwrap_or_default());
         for id in also {
             if self.places().all(|(_, head)| head.measure != id.0) {
-                write(Head { measure: id.0, words: 0, time: 0 }, &[], scratch);
+                let head = Head { measure: id.0, words: 0, time: 0 };
+                changed |= write(head, &[], scratch, &mut next);
             }
         }
         if changed {

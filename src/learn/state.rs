@@ -86,14 +86,6 @@ impl Known<'_> {
         }
     }
 
-    /// Whether what is told of it depends on when, or on all others.
-    pub(super) fn is_relative(self) -> bool {
-        matches!(
-            self.measure.of,
-            Measured::Baseline { .. } | Measured::Quantiles { .. } | Measured::Context { .. }
-        )
-    }
-
     /// What the hot path is to know; `None` where too little is known to say anything.
     pub(super) fn summary(self, now: Timestamp, common: &Common) -> Option<Summary> {
         match &self.measure.of {

@@ -105,11 +105,16 @@ impl Learner {
         }
         let mut profile = Profile::new(kind, id, seen);
         let ids = kept.measures.iter().map(|kept| kept.measure);
-        profile.rewrite(&mut self.scratch, ids, |head, _, out| {
-            let kept = kept.measures.iter().find(|kept| kept.measure.0 == head.measure)?;
-            out.extend_from_slice(&kept.words);
-            Some(kept.time)
-        });
+        profile.rewrite(
+            &mut self.scratch,
+            ids,
+            |_| false,
+            |head, _, out| {
+                let kept = kept.measures.iter().find(|kept| kept.measure.0 == head.measure)?;
+                out.extend_from_slice(&kept.words);
+                Some(kept.time)
+            },
+        );
         // Looked at once time goes on: much may have become due meanwhile.
         profile.due = now.millis();
         self.timers.push(Reverse((profile.due, self.profiles.hash(kind, id))));

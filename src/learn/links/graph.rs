@@ -76,7 +76,40 @@ pub(super) struct Shared {
     order: Order,
 }
 
+impl Entity {
+    /// When it was seen last with any of its values.
+    fn seen(&self) -> u32 {
+        self.edges.iter().map(|edge| edge.seen).max().unwrap_or(0)
+    }
+
+    /// Which of its values of an identifier counts: the latest.
+    pub(super) fn latest(&self, of: MeasureId) -> Option<&Edge> {
+        self.edges.iter().filter(|edge| edge.of == of).max_by_key(|edge| edge.seen)
+    }
+
+    /// Notes that it was seen again with a value it has. Says whether the same one is the
+    /// latest as before.
+    fn see_again(&mut self, of: MeasureId, value: Key, seen: u32) -> bool {
+        let before = self.latest(of).map(|edge| edge.value);
+        if let Some(edge) = self.edges.iter_mut().find(|edge| edge.value == value) {
+            edge.seen = seen.max(edge.seen);
+        }
+        before == self.latest(of).map(|edge| edge.value)
+    }
+}
+
 impl Shared {
+    /// Whether it links those who share it, or would without one of them.
+    fn is_linking(&self) -> bool {
+        self.members.len() <= self.hub + 1
+    }
+
+    /// Whether those who share it are told how many they are. Of a hub it is told of the
+    /// value itself, where that is an entity.
+    fn is_told_to_members(&self) -> bool {
+        !matches!(self.value, LinkValue::Own(..)) || self.is_linking()
+    }
+
     pub(super) fn links(&self) -> bool {
         self.members.len() <= self.hub
     }
@@ -95,9 +128,10 @@ pub(super) struct Graph {
     value_order: BTreeSet<(Order, Key)>,
     /// Entities whose links are no longer what they were.
     pub(super) touched: BTreeSet<Key>,
-    /// Those that are only to be told a number: linked as they were, seen again with what
-    /// they had, or with something that too many share.
+    /// Those that are only to be told a number, and are linked as they were.
     pub(super) seen: BTreeSet<Key>,
+    /// Those that were seen again with what they had, of whom no number has changed.
+    pub(super) again: BTreeSet<Key>,
     pub(super) edges: usize,
     pub(super) evicted: u64,
     /// What is no longer as it is kept; nothing where nothing is.
@@ -147,14 +181,13 @@ impl Graph {
         if let Some((_, last)) = known {
             let came_back = last.saturating_add(new.shortest) <= seen;
             *last = seen.max(*last);
-            let edges = self.entities.get_mut(&entity).map(|e| &mut e.edges);
-            let edge = edges.and_then(|edges| edges.iter_mut().find(|e| e.value == value));
-            if let Some(edge) = edge {
-                edge.seen = seen.max(edge.seen);
-            }
+            let node = self.entities.get_mut(&entity);
+            let same = node.is_some_and(|node| node.see_again(new.of, value, seen));
             if came_back {
-                self.touch_members(value);
+                self.tell_members(value);
             }
+            let told = if same && !came_back { &mut self.again } else { &mut self.seen };
+            told.insert(entity);
         } else {
             shared.members.push((entity, seen));
             if let Some(node) = self.entities.get_mut(&entity) {
@@ -163,8 +196,8 @@ impl Graph {
             self.edges += 1;
             self.keep_within(entity, value, new.of);
             self.touch_members(value);
+            self.seen.insert(entity);
         }
-        self.seen.insert(entity);
         if new_value {
             self.reorder_value(value);
         }
@@ -192,18 +225,28 @@ impl Graph {
     /// Takes an edge away. What has none left stays until it was told.
     pub(super) fn unlink(&mut self, entity: Key, value: Key) {
         self.touch_members(value);
-        self.seen.insert(entity);
         self.note_changed(entity);
+        let mut shares = true;
         if let Some(shared) = self.values.get_mut(&value) {
+            shares = shared.is_told_to_members();
             shared.members.retain(|(member, _)| *member != entity);
         }
+        let mut latest = true;
         if let Some(node) = self.entities.get_mut(&entity) {
             let before = node.edges.len();
+            let seen = node.seen();
             node.edges.retain(|edge| edge.value != value);
             self.edges -= before - node.edges.len();
+            latest = node.seen() < seen;
+            shares |= node.edges.is_empty();
+        }
+        if shares {
+            self.seen.insert(entity);
         }
         self.reorder_value(value);
-        self.reorder_entity(entity);
+        if shares || latest {
+            self.reorder_entity(entity);
+        }
     }
 
     pub(super) fn note_changed(&mut self, entity: Key) {
@@ -216,19 +259,17 @@ impl Graph {
     /// it links nobody, neither with nor without one of them, that is but a number.
     fn touch_members(&mut self, value: Key) {
         match self.values.get(&value) {
-            Some(shared) if shared.members.len() <= shared.hub + 1 => {
+            Some(shared) if shared.is_linking() => {
                 self.touched.extend(shared.members.iter().map(|(member, _)| *member));
             }
             _ => self.tell_members(value),
         }
     }
 
-    /// Notes that another number is to be told of a value. Of a hub it is told of the value
-    /// itself, where that is an entity.
+    /// Notes that another number is to be told of a value.
     pub(super) fn tell_members(&mut self, value: Key) {
         if let Some(shared) = self.values.get(&value)
-            && (!matches!(shared.value, LinkValue::Own(..))
-                || shared.members.len() <= shared.hub + 1)
+            && shared.is_told_to_members()
         {
             self.seen.extend(shared.members.iter().map(|(member, _)| *member));
         }
@@ -258,6 +299,7 @@ impl Graph {
         }
         self.touched.remove(&entity);
         self.seen.remove(&entity);
+        self.again.remove(&entity);
     }
 
     /// The values and the entities that have to go for so many to be left.
@@ -293,8 +335,7 @@ impl Graph {
     pub(super) fn reorder_entity(&mut self, key: Key) -> Option<Order> {
         let shares = self.neighbours(key).next().is_some();
         let node = self.entities.get_mut(&key)?;
-        let seen = node.edges.iter().map(|edge| edge.seen).max().unwrap_or(0);
-        let order = (shares || node.distance == 0, seen);
+        let order = (shares || node.distance == 0, node.seen());
         let before = std::mem::replace(&mut node.order, order);
         put_later(&mut self.entity_order, key, before, order);
         Some(order)

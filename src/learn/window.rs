@@ -162,7 +162,7 @@ impl Window {
         let all = entries::<N>(words, from);
         let latest = all.last().map_or(now, |last| now.max(time(last)));
         let until = latest.saturating_sub(self.span);
-        let gone = all.iter().take_while(|entry| time(*entry) <= until).count();
+        let gone = all.iter().take_while(|entry| time(entry) <= until).count();
         if gone > 0 {
             words.drain(from..from + gone * N);
         }

@@ -110,10 +110,13 @@ impl World {
         })
     }
 
-    fn learn_all(&self) {
+    /// Learns what came, as a server does: time goes on after each round.
+    fn learn_all(&self, now: i64) {
+        let mut learner = self.learner.borrow_mut();
         while let Some(observation) = self.observations.pop() {
-            self.learner.borrow_mut().observe(&observation);
+            learner.observe(&observation);
         }
+        learner.advance(Timestamp::from_millis(now));
     }
 }
 
@@ -123,11 +126,11 @@ const DAY: i64 = 86_400_000;
 fn a_device_becomes_familiar_and_is_forgotten() {
     let world = World::new();
     assert_eq!(world.ask("d1", false, NOW).1, 0.0, "nothing is known yet");
-    world.learn_all();
+    world.learn_all(NOW);
     let known = world.ask("d1", false, NOW + DAY).1;
     assert!((known - 0.7).abs() < 1e-9, "{known}");
     assert_eq!(world.ask("d2", true, NOW + DAY).0, Decision::Deny);
-    world.learn_all();
+    world.learn_all(NOW + DAY);
     assert_eq!(world.ask("d2", false, NOW + 2 * DAY).1, 0.0, "a denied request taught nothing");
     // d1 was last seen a day after NOW.
     world.learner.borrow_mut().advance(Timestamp::from_millis(NOW + 40 * DAY));
@@ -186,7 +189,7 @@ fn a_full_queue_drops_and_counts() {
 fn a_live_decision_replays_to_the_same_bits() {
     let world = World::new();
     world.ask("d1", false, NOW);
-    world.learn_all();
+    world.learn_all(NOW);
     world.report(NOW - 3 * DAY, 12.34);
     let (decision, score, recorded, confidence) = world.ask("d1", false, NOW + 1);
     assert!(score > 0.7 && f64::from_bits(confidence) < 1.0, "{score}: the report has aged");

@@ -1,6 +1,8 @@
 //! A question in the shape of OpenID AuthZEN: what native callers, HTTP callers,
 //! policy tests and `explain` all ask with.
 
+mod written;
+
 use std::net::IpAddr;
 
 use bumpalo::Bump;
@@ -12,6 +14,8 @@ use crate::engine::Snapshot;
 use crate::model::{
     Entities, Http, Owner, PackedSet, Party, Property, Request, Timestamp, Type, Value, Vocabulary,
 };
+
+pub use written::Written;
 
 /// How deep properties may nest: `context.a.b.c`.
 const MAX_DEPTH: usize = 8;

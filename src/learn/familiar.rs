@@ -1,20 +1,22 @@
 //! Familiar values: a bounded set, whose longest unseen value goes first.
 
-use super::words::{self, Head};
+use arrayvec::ArrayVec;
+
+use super::words;
 use crate::model::{Familiar, Timestamp};
 use crate::signals::{MAX_FAMILIAR, Summary};
 
 /// The values that an entity is known with: their hashes, and when each was seen last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FamiliarState {
-    /// In seconds since 2020, the latest last.
-    seen: Vec<(u32, u32)>,
+    /// In seconds since 2020, the latest last; one more than is kept while it is put in.
+    seen: ArrayVec<(u32, u32), { MAX_FAMILIAR + 1 }>,
 }
 
 impl FamiliarState {
-    pub(super) fn read(_: Head, words: &[u64]) -> Self {
-        let seen = words.iter().map(|word| ((word >> 32) as u32, *word as u32)).collect();
-        FamiliarState { seen }
+    pub(super) fn read(words: &[u64]) -> Self {
+        let seen = words.iter().map(|word| ((word >> 32) as u32, *word as u32));
+        FamiliarState { seen: seen.take(MAX_FAMILIAR).collect() }
     }
 
     pub(super) fn write(&self, words: &mut Vec<u64>) {
@@ -39,11 +41,10 @@ impl FamiliarState {
         self.seen.retain(|(seen, _)| now - f64::from(*seen) < how.forget_after);
     }
 
-    /// When the next value is forgotten.
-    pub(super) fn due(&self, how: &Familiar) -> Option<Timestamp> {
-        let (seen, _) = self.seen.first()?;
+    /// When the next value is forgotten, of these words.
+    pub(super) fn due(words: &[u64], how: &Familiar) -> Option<Timestamp> {
         let after = (how.forget_after.clamp(0.0, 1e12) * 1e3) as i64;
-        let seen = words::from_seconds(*seen).millis();
+        let seen = words::from_seconds((words.first()? >> 32) as u32).millis();
         // Rounded up to the second that `forget` counts in.
         Some(Timestamp::from_millis(seen.saturating_add(after).saturating_add(999) / 1000 * 1000))
     }

@@ -2,6 +2,7 @@
 //! and waits for nothing: a server feeds it from a queue, a replay from a file.
 
 mod keeping;
+mod telling;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,14 +10,14 @@ use std::sync::Arc;
 
 use super::common::Common;
 use super::links::{LinkBounds, Links, LinksHeld};
-use super::profile::{NEVER, Profile};
+use super::profile::NEVER;
 use super::profiles::Profiles;
-use super::state::State;
+use super::state::Known;
 use super::waiting::Waiting;
-use super::words::Head;
 use crate::model::{Measure, MeasureId, Plan, Seconds, Timestamp};
-use crate::signals::{Cache, Label, Observation, RecordBuilder, Seen};
+use crate::signals::{Cache, Label, Observation, Seen};
 use keeping::Keeping;
+use telling::Untold;
 
 /// How much is learned at most, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,15 +62,6 @@ pub struct Learned {
     pub links: LinksHeld,
 }
 
-/// Why the cache is told.
-#[derive(Clone, Copy, Debug)]
-enum Told {
-    /// The entity was observed.
-    Observed,
-    /// Only time has passed: an entity that the cache dropped stays away.
-    Passed,
-}
-
 /// Turns observations into profiles, and profiles into what the hot path reads.
 #[derive(Debug)]
 pub struct Learner {
@@ -88,8 +80,9 @@ pub struct Learner {
     refused: u64,
     mistrusted: u64,
     disbelieved: u64,
-    words: Vec<u64>,
     scratch: Vec<u64>,
+    changed: Vec<MeasureId>,
+    untold: Untold,
     keeping: Option<Keeping>,
 }
 
@@ -109,8 +102,9 @@ impl Learner {
             refused: 0,
             mistrusted: 0,
             disbelieved: 0,
-            words: Vec::new(),
             scratch: Vec::new(),
+            changed: Vec::new(),
+            untold: Untold::nothing(),
             keeping: None,
         }
     }
@@ -118,6 +112,7 @@ impl Learner {
     /// What is to be learned from now on. What was learned stays.
     pub fn follow(&mut self, plan: Arc<Plan>) {
         let before = std::mem::replace(&mut self.plan, plan);
+        self.links.follow(&self.plan.links);
         self.restore_labels();
         if before.links.identifiers != self.plan.links.identifiers {
             self.restore_links();
@@ -169,6 +164,7 @@ impl Learner {
     }
 
     /// Takes one observation: learns it, or lets it wait as its signal's `learn.delay` says.
+    /// What it taught is told once others are observed, or time goes on.
     pub fn observe(&mut self, observation: &Observation) {
         if let Seen::Value { signal, .. } = &observation.seen
             && let Some(delay) = self.plan.delay(*signal)
@@ -186,6 +182,7 @@ impl Learner {
 
     fn learn(&mut self, observation: &Observation) {
         if let Seen::Forgotten(asked) = &observation.seen {
+            self.tell();
             self.forget(observation.kind, &observation.id, observation.at);
             return asked.tell();
         }
@@ -202,33 +199,40 @@ impl Learner {
             Seen::Presence { .. } => measure.kind == *kind && measure.of.signal().is_none(),
             Seen::With { .. } | Seen::Forgotten(_) => false,
         };
-        let mut taught = plan.measures().iter().filter(|measure| is_taught(measure)).peekable();
-        if taught.peek().is_none() {
+        let taught = || plan.measures().iter().filter(|measure| is_taught(measure));
+        if taught().next().is_none() {
             return;
         }
         self.observations += 1;
-        let place = self.find_or_take(*kind, id, *at);
+        let place = match self.untold_place(*kind, id) {
+            Some(place) => place,
+            None => {
+                self.tell();
+                self.find_or_take(*kind, id, *at)
+            }
+        };
         let retention = self.retained_until(*at);
         let Some(profile) = self.profiles.get_mut(place) else { return };
         profile.touch(*at);
         let mut due = if profile.due == NEVER { retention } else { profile.due };
-        for measure in taught {
-            let mut state = read(profile, measure);
-            if !state.observe(measure, seen, *at, &mut self.common) {
-                continue;
-            }
-            self.words.clear();
-            state.write(&measure.of, &mut self.words);
-            profile.put(measure.id, state.time(*at), &self.words, &mut self.scratch);
-            due = due.min(state.due(&measure.of, *at).map_or(NEVER, Timestamp::millis));
-        }
+        let common = &mut self.common;
+        let wants = |id| plan.get(id).is_some_and(is_taught);
+        let ids = taught().map(|measure| measure.id);
+        profile.rewrite(&mut self.scratch, ids, wants, |head, words, out| {
+            let measure = plan.get(MeasureId(head.measure))?;
+            let (known, from) = (Known { measure, head, words }, out.len());
+            let time = known.observe(seen, *at, common, out)?;
+            let known = Known { words: out.get(from..).unwrap_or_default(), ..known };
+            due = due.min(known.due(*at).map_or(NEVER, Timestamp::millis));
+            Some(time)
+        });
         if due < profile.due {
             profile.due = due;
             let hash = self.profiles.hash(*kind, id);
             self.timers.push(Reverse((due, hash)));
         }
         self.note_changed(*kind, id);
-        self.publish(place, *at, Told::Observed, is_taught);
+        self.untold.add(place, *at, taught().map(|measure| measure.id));
         if self.common.has_news() {
             self.publish_common(*at);
         }
@@ -236,6 +240,7 @@ impl Learner {
 
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
+        self.tell();
         self.take_restored(now);
         self.restore_some_links();
         while let Some(observation) = self.waiting.pop(now) {
@@ -245,6 +250,7 @@ impl Learner {
                 self.learn(&observation);
             }
         }
+        self.tell();
         self.links.advance(&self.plan, &self.cache, now);
         while let Some(Reverse((due, hash))) = self.timers.peek().copied() {
             if due > now.millis() {
@@ -272,70 +278,35 @@ impl Learner {
             return;
         }
         let mut due = retention;
-        let kind = profile.kind();
-        for measure in plan.measures().iter().filter(|m| m.kind == kind) {
-            if profile.measure(measure.id).is_none() {
-                continue;
+        let changed = &mut self.changed;
+        changed.clear();
+        for (head, words) in profile.measures() {
+            let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
+            match (Known { measure, head, words }).due(now) {
+                Some(at) if at <= now => changed.push(measure.id),
+                Some(at) => due = due.min(at.millis()),
+                None => {}
             }
-            let mut state = read(profile, measure);
-            state.pass(&measure.of, now);
-            self.words.clear();
-            state.write(&measure.of, &mut self.words);
-            profile.put(measure.id, state.time(now), &self.words, &mut self.scratch);
-            due = due.min(state.due(&measure.of, now).map_or(NEVER, Timestamp::millis));
         }
+        let wants = |id| changed.contains(&id);
+        profile.rewrite(&mut self.scratch, std::iter::empty(), wants, |head, words, out| {
+            let measure = plan.get(MeasureId(head.measure))?;
+            let (known, from) = (Known { measure, head, words }, out.len());
+            let time = known.pass(now, out);
+            let left = if time.is_some() { out.get(from..) } else { Some(words) };
+            let known = Known { words: left.unwrap_or_default(), ..known };
+            due = due.min(known.due(now).map_or(NEVER, Timestamp::millis));
+            time
+        });
         // Time goes on, whatever a state says.
         profile.due = due.max(now.millis().saturating_add(1));
         self.timers.push(Reverse((profile.due, hash)));
-        self.publish(place, now, Told::Passed, |_| true);
-    }
-
-    /// Tells the cache what changed. A record that knows nothing is told all.
-    fn publish(
-        &mut self,
-        place: usize,
-        now: Timestamp,
-        told: Told,
-        changed: impl Fn(&Measure) -> bool,
-    ) {
-        let Some(profile) = self.profiles.get(place) else { return };
-        let (plan, common, refused) = (&self.plan, &self.common, &mut self.refused);
-        let tell = |record: &mut RecordBuilder<'_>| {
-            let all = record.is_unlearned();
-            for (head, words) in profile.measures() {
-                let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
-                if !all && !changed(measure) {
-                    continue;
-                }
-                let state = State::read(&measure.of, head, words);
-                if let Some(summary) = state.summary(measure, now, common)
-                    && !record.summarise(measure.id, &summary)
-                {
-                    *refused += 1;
-                }
-            }
-        };
-        let (kind, id) = (profile.kind(), profile.id());
-        // A refused write is counted by the cache; there is nobody to tell.
-        let _refused = match told {
-            Told::Observed => self.cache.update(kind, id, now, tell).map(|_| ()),
-            Told::Passed => self.cache.derive(kind, id, now, tell),
-        };
-    }
-
-    fn publish_common(&mut self, now: Timestamp) {
-        self.cache.set_priors(self.common.publish(self.plan.measures(), now));
+        self.tell_passed(place, now);
     }
 
     fn retained_until(&self, at: Timestamp) -> i64 {
         at.millis().saturating_add(span(self.bounds.retention))
     }
-}
-
-fn read(profile: &Profile, measure: &Measure) -> State {
-    let nothing = Head { measure: measure.id.0, words: 0, time: 0 };
-    let (head, words) = profile.measure(measure.id).unwrap_or((nothing, &[]));
-    State::read(&measure.of, head, words)
 }
 
 fn span(seconds: Seconds) -> i64 {

@@ -14,6 +14,26 @@ pub(super) struct Profile {
     pub(super) due: i64,
 }
 
+/// Appends a measure with what `next` makes of its words. Says whether it did: not where
+/// nothing came, or more than a head can say.
+fn write(
+    head: Head,
+    words: &[u64],
+    out: &mut Vec<u64>,
+    next: &mut impl FnMut(Head, &[u64], &mut Vec<u64>) -> Option<u32>,
+) -> bool {
+    let from = out.len();
+    out.push(0);
+    let time = next(head, words, out);
+    let len = u16::try_from(out.len() - from - 1);
+    if let (Some(time), Ok(words), Some(place)) = (time, len, out.get_mut(from)) {
+        *place = Head { words, time, ..head }.word();
+        return true;
+    }
+    out.truncate(from);
+    false
+}
+
 impl Profile {
     pub(super) fn new(kind: EntityKind, id: &str, at: Timestamp) -> Self {
         let mut words = vec![first(kind, id.len(), words::seconds(at))];
@@ -37,6 +57,11 @@ impl Profile {
         let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
         let bytes = bytes.get(..self.id_len()).unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    pub(super) fn is_of(&self, kind: EntityKind, id: &str) -> bool {
+        let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
+        self.kind() == kind && bytes.get(..self.id_len()) == Some(id.as_bytes())
     }
 
     /// When the entity was observed last.
@@ -64,43 +89,62 @@ impl Profile {
         })
     }
 
-    /// One measure's words.
-    pub(super) fn measure(&self, id: MeasureId) -> Option<(Head, &[u64])> {
-        self.measures().find(|(head, _)| head.measure == id.0)
+    /// Writes those measures anew that `wants` says, and those of `also` that are not there
+    /// yet, all at once. `next` appends the words that come in place of a measure's and gives
+    /// their time, or leaves it as it is. `scratch` is emptied.
+    pub(super) fn rewrite(
+        &mut self,
+        scratch: &mut Vec<u64>,
+        also: impl Iterator<Item = MeasureId>,
+        wants: impl Fn(MeasureId) -> bool,
+        mut next: impl FnMut(Head, &[u64], &mut Vec<u64>) -> Option<u32>,
+    ) {
+        scratch.clear();
+        // What stays as it is goes over in as few pieces as there are.
+        let (mut changed, mut done) = (false, 0);
+        for (place, head) in self.places().filter(|(_, head)| wants(MeasureId(head.measure))) {
+            let end = place + 1 + usize::from(head.words);
+            let before = scratch.len();
+            scratch.extend_from_slice(self.words.get(done..place).unwrap_or_default());
+            let words = self.words.get(place + 1..end).unwrap_or_default();
+            if write(head, words, scratch, &mut next) {
+                (changed, done) = (true, end);
+            } else {
+                scratch.truncate(before);
+            }
+        }
+        scratch.extend_from_slice(self.words.get(done..).unwrap_or_default());
+        for id in also {
+            if self.places().all(|(_, head)| head.measure != id.0) {
+                let head = Head { measure: id.0, words: 0, time: 0 };
+                changed |= write(head, &[], scratch, &mut next);
+            }
+        }
+        if changed {
+            self.replace(scratch);
+        }
     }
 
-    /// Puts a measure's words in place of its present ones. `scratch` is emptied.
-    pub(super) fn put(&mut self, id: MeasureId, time: u32, next: &[u64], scratch: &mut Vec<u64>) {
-        let Ok(len) = u16::try_from(next.len()) else { return };
-        let head = Head { measure: id.0, words: len, time }.word();
-        let present = self.places().find(|(_, head)| head.measure == id.0);
-        let (from, to) = match present {
-            Some((at, old)) => (at, at + 1 + usize::from(old.words)),
-            None => (self.words.len(), self.words.len()),
-        };
-        if to - from == 1 + next.len() {
-            if let Some([first, rest @ ..]) = self.words.get_mut(from..to) {
-                *first = head;
-                rest.copy_from_slice(next);
-            }
-            return;
+    fn replace(&mut self, words: &[u64]) {
+        if self.words.len() == words.len() {
+            self.words.copy_from_slice(words);
+        } else {
+            self.words = words.into();
         }
-        scratch.clear();
-        scratch.extend_from_slice(self.words.get(..from).unwrap_or_default());
-        scratch.push(head);
-        scratch.extend_from_slice(next);
-        scratch.extend_from_slice(self.words.get(to..).unwrap_or_default());
-        self.words = scratch.as_slice().into();
     }
 
     fn places(&self) -> impl Iterator<Item = (usize, Head)> {
-        let mut at = 1 + self.id_len().div_ceil(8);
+        let mut at = self.measures_from();
         std::iter::from_fn(move || {
             let head = Head::read(*self.words.get(at)?);
             let place = at;
             at += 1 + usize::from(head.words);
             Some((place, head))
         })
+    }
+
+    fn measures_from(&self) -> usize {
+        1 + self.id_len().div_ceil(8)
     }
 
     fn first(&self) -> u64 {

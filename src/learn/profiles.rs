@@ -68,9 +68,7 @@ impl Profiles {
     }
 
     pub(super) fn find(&self, kind: EntityKind, id: &str) -> Option<usize> {
-        let is = |at: &u32| {
-            self.profiles.get(*at as usize).is_some_and(|p| p.kind() == kind && p.id() == id)
-        };
+        let is = |at: &u32| self.profiles.get(*at as usize).is_some_and(|p| p.is_of(kind, id));
         self.index.find(self.hash(kind, id), is).map(|at| *at as usize)
     }
 

@@ -7,7 +7,7 @@ use super::familiar::FamiliarState;
 use super::hours::HoursState;
 use super::place::PlaceState;
 use super::quantiles::{self, QuantilesState};
-use super::window::WindowState;
+use super::window::Window;
 use super::words::{self, Head};
 use crate::model::{Measure, Measured, Timestamp};
 use crate::signals::{Seen, Summary};
@@ -18,46 +18,124 @@ const LEAST_KNOWN: f64 = 5.0;
 /// In milliseconds.
 const DAY: i64 = 86_400_000;
 
+/// The words of one measure of one entity, and what they mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'k> {
+    pub(super) measure: &'k Measure,
+    pub(super) head: Head,
+    pub(super) words: &'k [u64],
+}
+
+impl Known<'_> {
+    /// Takes in what was seen, as do all together. Where it teaches this measure anything,
+    /// appends the words that come in place of the present ones, and says when they changed.
+    pub(super) fn observe(
+        self,
+        seen: &Seen,
+        at: Timestamp,
+        common: &mut Common,
+        out: &mut Vec<u64>,
+    ) -> Option<u32> {
+        if let (Measured::Window { window, count, .. }, Seen::Value { value, .. }) =
+            (&self.measure.of, seen)
+        {
+            let from = out.len();
+            out.extend_from_slice(self.words);
+            Window::new(*window, *count).observe(out, from, *value, at);
+            return Some(words::seconds(at));
+        }
+        let mut state = self.read()?;
+        state.observe(self.measure, seen, at, common).then(|| {
+            state.write(out);
+            state.time(at)
+        })
+    }
+
+    /// Lets time pass: where something is to be forgotten, appends the words that are left.
+    pub(super) fn pass(self, now: Timestamp, out: &mut Vec<u64>) -> Option<u32> {
+        match &self.measure.of {
+            Measured::Familiar { familiar, .. } => {
+                let mut state = FamiliarState::read(self.words);
+                state.forget(now, familiar);
+                state.write(out);
+            }
+            Measured::Window { window, count, .. } => {
+                let from = out.len();
+                out.extend_from_slice(self.words);
+                Window::new(*window, *count).forget_at(out, from, now);
+            }
+            _ => return None,
+        }
+        Some(words::seconds(now))
+    }
+
+    /// When what the hot path sees of it changes by time alone.
+    pub(super) fn due(self, now: Timestamp) -> Option<Timestamp> {
+        match &self.measure.of {
+            Measured::Familiar { familiar, .. } => FamiliarState::due(self.words, familiar),
+            Measured::Window { window, count, .. } => Window::new(*window, *count).due(self.words),
+            Measured::Baseline { baseline, .. } => {
+                // What is usual is that of the present hour.
+                baseline.season.map(|_| {
+                    Timestamp::from_millis((now.millis().div_euclid(3_600_000) + 1) * 3_600_000)
+                })
+            }
+            // What is usual for all has changed meanwhile.
+            Measured::Context { .. } => Some(Timestamp::from_millis(now.millis() + DAY)),
+            Measured::Quantiles { .. } | Measured::Hours { .. } | Measured::Place => None,
+        }
+    }
+
+    /// What the hot path is to know; `None` where too little is known to say anything.
+    pub(super) fn summary(self, now: Timestamp, common: &Common) -> Option<Summary> {
+        match &self.measure.of {
+            Measured::Window { window, count, .. } => {
+                Some(Summary::Window(Window::new(*window, *count).value(self.words)))
+            }
+            _ => self.read()?.summary(self.measure, now, common),
+        }
+    }
+
+    fn read(self) -> Option<State> {
+        let Known { measure, head, words } = self;
+        Some(match measure.of {
+            Measured::Baseline { .. } => State::Baseline(BaselineState::read(head, words)),
+            Measured::Quantiles { .. } => State::Quantiles(QuantilesState::read(head, words)),
+            Measured::Familiar { .. } => State::Familiar(FamiliarState::read(words)),
+            Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
+            Measured::Place => State::Place(PlaceState::read(head, words)),
+            Measured::Context { .. } => State::Context(ContextState::read(head, words).into()),
+            Measured::Window { .. } => return None,
+        })
+    }
+}
+
+/// What is read from words, changed and written anew. Windows aren't: see [`Window`].
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum State {
+enum State {
     Baseline(BaselineState),
     Quantiles(QuantilesState),
     Familiar(FamiliarState),
     Hours(HoursState),
     Place(PlaceState),
-    Window(WindowState),
     Context(Box<ContextState>),
 }
 
 impl State {
-    pub(super) fn read(of: &Measured, head: Head, words: &[u64]) -> Self {
-        match of {
-            Measured::Baseline { .. } => State::Baseline(BaselineState::read(head, words)),
-            Measured::Quantiles { .. } => State::Quantiles(QuantilesState::read(head, words)),
-            Measured::Familiar { .. } => State::Familiar(FamiliarState::read(head, words)),
-            Measured::Hours { .. } => State::Hours(HoursState::read(head, words)),
-            Measured::Place => State::Place(PlaceState::read(head, words)),
-            Measured::Window { count, .. } => State::Window(WindowState::read(head, words, *count)),
-            Measured::Context { .. } => State::Context(ContextState::read(head, words).into()),
-        }
-    }
-
-    pub(super) fn write(&self, of: &Measured, words: &mut Vec<u64>) {
-        match (self, of) {
-            (State::Baseline(state), _) => state.write(words),
-            (State::Quantiles(state), _) => state.write(words),
-            (State::Familiar(state), _) => state.write(words),
-            (State::Hours(state), _) => state.write(words),
-            (State::Place(state), _) => state.write(words),
-            (State::Window(state), Measured::Window { count, .. }) => state.write(*count, words),
-            (State::Window(_), _) => {}
-            (State::Context(state), _) => state.write(words),
+    fn write(&self, words: &mut Vec<u64>) {
+        match self {
+            State::Baseline(state) => state.write(words),
+            State::Quantiles(state) => state.write(words),
+            State::Familiar(state) => state.write(words),
+            State::Hours(state) => state.write(words),
+            State::Place(state) => state.write(words),
+            State::Context(state) => state.write(words),
         }
     }
 
     /// Takes in what was seen, as do all together. Says whether it teaches this measure
     /// anything.
-    pub(super) fn observe(
+    fn observe(
         &mut self,
         measure: &Measure,
         seen: &Seen,
@@ -92,13 +170,6 @@ impl State {
             ) => {
                 state.observe(value.hash, at, familiar);
             }
-            (
-                State::Window(state),
-                Measured::Window { window, count, .. },
-                Seen::Value { value, .. },
-            ) => {
-                state.observe(*value, at, *window, *count);
-            }
             (State::Hours(state), Measured::Hours { half_life }, Seen::Presence { .. }) => {
                 state.observe(at, *half_life);
             }
@@ -121,38 +192,8 @@ impl State {
         true
     }
 
-    /// Lets time pass: forgets what is due.
-    pub(super) fn pass(&mut self, of: &Measured, now: Timestamp) {
-        match (self, of) {
-            (State::Familiar(state), Measured::Familiar { familiar, .. }) => {
-                state.forget(now, familiar);
-            }
-            (State::Window(state), Measured::Window { window, .. }) => {
-                state.forget_at(now, *window);
-            }
-            _ => {}
-        }
-    }
-
-    /// When what the hot path sees of it changes by time alone.
-    pub(super) fn due(&self, of: &Measured, now: Timestamp) -> Option<Timestamp> {
-        match (self, of) {
-            (State::Familiar(state), Measured::Familiar { familiar, .. }) => state.due(familiar),
-            (State::Window(state), Measured::Window { window, .. }) => state.due(*window),
-            (State::Baseline(_), Measured::Baseline { baseline, .. }) => {
-                // What is usual is that of the present hour.
-                baseline.season.map(|_| {
-                    Timestamp::from_millis((now.millis().div_euclid(3_600_000) + 1) * 3_600_000)
-                })
-            }
-            // What is usual for all has changed meanwhile.
-            (State::Context(_), _) => Some(Timestamp::from_millis(now.millis() + DAY)),
-            _ => None,
-        }
-    }
-
     /// When it was changed last, for states that decay (seconds since 2020).
-    pub(super) fn time(&self, at: Timestamp) -> u32 {
+    fn time(&self, at: Timestamp) -> u32 {
         match self {
             State::Baseline(state) => state.at,
             State::Quantiles(state) => state.at,
@@ -162,13 +203,7 @@ impl State {
         }
     }
 
-    /// What the hot path is to know; `None` where too little is known to say anything.
-    pub(super) fn summary(
-        &self,
-        measure: &Measure,
-        now: Timestamp,
-        common: &Common,
-    ) -> Option<Summary> {
+    fn summary(&self, measure: &Measure, now: Timestamp, common: &Common) -> Option<Summary> {
         match (self, &measure.of) {
             (State::Baseline(state), Measured::Baseline { baseline, .. }) => {
                 let prior = common.usual(measure, now);
@@ -185,9 +220,6 @@ impl State {
             (State::Familiar(state), _) => Some(state.summary()),
             (State::Hours(state), _) => state.summary(),
             (State::Place(state), _) => state.summary(),
-            (State::Window(state), Measured::Window { count, .. }) => {
-                Some(Summary::Window(state.value(*count)))
-            }
             (State::Context(state), Measured::Context { half_life }) => {
                 let crowd = common.crowd(measure.id)?;
                 Some(Summary::Context(state.lifts(crowd, now, *half_life).into()))

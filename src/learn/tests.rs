@@ -12,4 +12,5 @@ mod memory;
 mod place;
 mod quantiles;
 mod rarity;
+mod telling;
 mod window;

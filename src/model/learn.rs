@@ -45,6 +45,14 @@ pub enum Measured {
 }
 
 impl Measured {
+    /// Whether what is told of it depends on when, or on all other entities.
+    pub fn is_relative(&self) -> bool {
+        matches!(
+            self,
+            Measured::Baseline { .. } | Measured::Quantiles { .. } | Measured::Context { .. }
+        )
+    }
+
     /// The signal whose observations teach it; `None` where each request does.
     pub fn signal(&self) -> Option<SignalId> {
         match self {
@@ -132,6 +140,8 @@ pub struct Learn {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     measures: Vec<Measure>,
+    /// By id: where the measure is among them, plus one.
+    places: Vec<u32>,
     pub links: LinkPlan,
     /// How long observations of a signal wait before they teach.
     pub delays: Vec<(SignalId, Seconds)>,
@@ -142,7 +152,14 @@ impl Plan {
     pub fn new(mut measures: Vec<Measure>) -> Self {
         measures.sort_by_key(|measure| measure.id);
         measures.dedup_by_key(|measure| measure.id);
-        Plan { measures, ..Plan::default() }
+        let most = measures.last().map_or(0, |measure| usize::from(measure.id.0) + 1);
+        let mut places = vec![0; most];
+        for (place, measure) in (1..).zip(&measures) {
+            if let Some(at) = places.get_mut(usize::from(measure.id.0)) {
+                *at = place;
+            }
+        }
+        Plan { measures, places, ..Plan::default() }
     }
 
     pub fn measures(&self) -> &[Measure] {
@@ -150,8 +167,8 @@ impl Plan {
     }
 
     pub fn get(&self, id: MeasureId) -> Option<&Measure> {
-        let at = self.measures.binary_search_by_key(&id, |measure| measure.id).ok()?;
-        self.measures.get(at)
+        let place = self.places.get(usize::from(id.0))?;
+        self.measures.get((*place as usize).checked_sub(1)?)
     }
 
     /// What an observation of `signal` teaches.

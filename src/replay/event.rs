@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::api::label::JsonLabel;
+use crate::api::question::{Question, QuestionError, Written};
 use crate::model::Timestamp;
 
 /// Something that happened.
@@ -16,9 +17,9 @@ pub struct Event {
 /// What happened.
 #[derive(Debug)]
 pub enum Within {
-    /// Somebody asked for a decision: an AuthZEN evaluation request.
+    /// Somebody asked for a decision.
     Request {
-        body: Json,
+        question: Box<Question>,
         truth: Option<Truth>,
         /// Whoever asked can prove who they are: a `step_up` is answered, and asked again.
         proves: bool,
@@ -79,6 +80,8 @@ pub enum EventError {
     Json(#[from] serde_json::Error),
     #[error("`{0}` is a time in RFC 3339 or in milliseconds since 1970")]
     Time(&'static str),
+    #[error(transparent)]
+    Question(#[from] QuestionError),
     #[error("has one of `request`, `report`, `label` and `expected`")]
     Neither,
     #[error("`{0}` belongs to a `request`")]
@@ -87,9 +90,9 @@ pub enum EventError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Line<R> {
     at: Time,
-    request: Option<Json>,
+    request: Option<R>,
     #[serde(default)]
     proves: bool,
     truth: Option<Truth>,
@@ -147,7 +150,21 @@ impl Event {
     /// # Errors
     /// When it is none.
     pub fn parse(line: &str) -> Result<Self, EventError> {
-        let line: Line = serde_json::from_str(line)?;
+        match serde_json::from_str::<Line<Written>>(line) {
+            Ok(line) => line.event(|Written(question)| Ok(question)),
+            // What is wrong with it is said by who knows all of it.
+            Err(_) => serde_json::from_str::<Line<Json>>(line)?
+                .event(|request| Ok(Question::from_json(&request)?)),
+        }
+    }
+}
+
+impl<R> Line<R> {
+    fn event(
+        self,
+        question: impl FnOnce(R) -> Result<Question, EventError>,
+    ) -> Result<Event, EventError> {
+        let line = self;
         let at = line.at.read("at")?;
         let of_request = match (line.proves, &line.truth, &*line.then) {
             (true, _, _) => Some("proves"),
@@ -159,9 +176,10 @@ impl Event {
             return Err(EventError::OfRequest(key));
         }
         let within = match (line.request, line.report, line.label, line.expected) {
-            (Some(body), None, None, None) => {
+            (Some(request), None, None, None) => {
                 let then = line.then.into_iter().map(ReportLine::read).collect::<Result<_, _>>()?;
-                Within::Request { body, truth: line.truth, proves: line.proves, then }
+                let (question, truth) = (Box::new(question(request)?), line.truth);
+                Within::Request { question, truth, proves: line.proves, then }
             }
             (None, Some(report), None, None) => Within::Report(report.read()?),
             (None, None, Some(label), None) => Within::Label(label),

@@ -119,6 +119,7 @@ fn a_line_that_is_no_event_is_told_and_changes_nothing() {
         (r#"{"at": 1}"#, "one of `request`, `report`, `label` and `expected`"),
         (r#"{"at": "yesterday", "request": {}}"#, "RFC 3339"),
         (r#"{"at": 1, "requests": {}}"#, "unknown field"),
+        (r#"{"at": 1, "request": {"subject": {}}}"#, "`subject.type` is missing"),
         (r#"{"at": 1, "request": {}, "then": [{}]}"#, "missing field `entity`"),
         (
             r#"{"at": 1, "label": {"entity": {"type": "user", "id": "u"}, "label": "bad"}}"#,
@@ -134,7 +135,6 @@ fn a_line_that_is_no_event_is_told_and_changes_nothing() {
     }
     let mut world = world(TAKEOVERS, "session");
     for (line, why) in [
-        (r#"{"at": 1, "request": {"subject": {}}}"#, "subject.type"),
         (
             r#"{"at": 1, "report": {"entity": {"type": "user", "id": "u"}, "signals": {"x": 1}}}"#,
             "x",

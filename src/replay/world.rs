@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::event::{Announced, Event, Reported, Within};
 use crate::api::ask::ask;
@@ -145,11 +145,11 @@ impl World {
             self.pdp.cache.sweep(&self.published.snapshot.catalog, self.now, SWEEP);
         }
         let decided = match &event.within {
-            Within::Request { body, proves, then, .. } => {
-                let (decided, asked) = self.decide(body)?;
+            Within::Request { question, proves, then, .. } => {
+                let (decided, asked) = self.decide(question)?;
                 let mut through = permits(&decided);
                 if let (true, Some(acr)) = (proves, asked) {
-                    through = permits(&self.prove(body, &decided, &acr)?);
+                    through = permits(&self.prove(question, &decided, &acr)?);
                 }
                 if through {
                     for reported in then {
@@ -195,10 +195,9 @@ impl World {
     }
 
     /// Decides, and says what a `step_up` asks for.
-    fn decide(&self, body: &Json) -> Result<(Decided, Option<String>), String> {
-        let question = Question::from_json(body).map_err(|why| why.to_string())?;
+    fn decide(&self, question: &Question) -> Result<(Decided, Option<String>), String> {
         let now = self.now;
-        ask(&self.pdp, &self.published, &question, now, None, |decided| {
+        ask(&self.pdp, &self.published, question, now, None, |decided| {
             let (policy, outcome) = (decided.policy, decided.outcome);
             let share = policy.range.share(outcome.score);
             let asked = outcome.chosen(policy).filter(|_| outcome.decision == Some(StepUp));
@@ -223,21 +222,16 @@ impl World {
     }
 
     /// Somebody proves who they are, and asks again: what they did is then learned.
-    fn prove(&self, body: &Json, decided: &Decided, acr: &str) -> Result<Decided, String> {
+    fn prove(&self, question: &Question, decided: &Decided, acr: &str) -> Result<Decided, String> {
         let session = format!("proven by {}", decided.subject);
         let signals = serde_json::json!({"acr": acr, "authenticated_at": self.now_text()});
         let Json::Object(signals) = signals else { return Err("no signals".to_owned()) };
         let (kind, id) = ("session".to_owned(), session.clone());
         self.report(&Reported { kind, id, signals, observed_at: None }, self.now)?;
-        let mut again = body.clone();
-        let entities = again.pointer_mut("/context/entities").and_then(Json::as_object_mut);
-        if let Some(entities) = entities {
+        let mut again = question.clone();
+        let entities = again.context.entry("entities").or_insert_with(|| Json::Object(Map::new()));
+        if let Some(entities) = entities.as_object_mut() {
             entities.insert("session".to_owned(), Json::String(session));
-        } else if let Some(body) = again.as_object_mut() {
-            let context = body.entry("context").or_insert_with(|| serde_json::json!({}));
-            if let Some(context) = context.as_object_mut() {
-                context.insert("entities".to_owned(), serde_json::json!({"session": session}));
-            }
         }
         self.decide(&again).map(|(decided, _)| decided)
     }

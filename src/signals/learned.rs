@@ -192,8 +192,10 @@ pub(super) fn put(
     let present = items(words).find(|(_, id, _)| *id == measure);
     if let Some((place, _, item)) = present {
         let end = place + 1 + item.words.len();
-        if words.get(place..end) == Some(&*next) {
-            return Some(false);
+        if let Some(words) = words.get_mut(place..end).filter(|words| words.len() == next.len()) {
+            let changed = *words != *next;
+            words.copy_from_slice(&next);
+            return Some(changed);
         }
         if words.len() - (end - place) + next.len() > MAX_WORDS {
             return None;

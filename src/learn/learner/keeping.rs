@@ -104,9 +104,17 @@ impl Learner {
             return;
         }
         let mut profile = Profile::new(kind, id, seen);
-        for KeptMeasure { measure, time, words } in kept.measures {
-            profile.put(measure, time, &words, &mut self.scratch);
-        }
+        let ids = kept.measures.iter().map(|kept| kept.measure);
+        profile.rewrite(
+            &mut self.scratch,
+            ids,
+            |_| false,
+            |head, _, out| {
+                let kept = kept.measures.iter().find(|kept| kept.measure.0 == head.measure)?;
+                out.extend_from_slice(&kept.words);
+                Some(kept.time)
+            },
+        );
         // Looked at once time goes on: much may have become due meanwhile.
         profile.due = now.millis();
         self.timers.push(Reverse((profile.due, self.profiles.hash(kind, id))));

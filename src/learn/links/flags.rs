@@ -3,9 +3,7 @@
 //! An entity has one label, the latest. It is one event of the entity itself, and of
 //! each device or address that it was known to come with when the label came.
 
-use std::collections::HashMap;
-
-use super::graph::Key;
+use super::graph::{Key, KeyMap};
 use crate::learn::kept::KeptLabel;
 use crate::model::EntityKind;
 
@@ -40,8 +38,8 @@ struct Labelled {
 
 #[derive(Debug, Default)]
 pub(super) struct Flags {
-    labels: HashMap<Key, Labelled>,
-    pub(super) events: HashMap<Key, Events>,
+    labels: KeyMap<Labelled>,
+    pub(super) events: KeyMap<Events>,
     bad: f64,
 }
 

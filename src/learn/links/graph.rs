@@ -6,6 +6,7 @@
 //! drops their own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::learn::kept::LinkValue;
 use crate::model::{EntityKind, MeasureId};
@@ -19,6 +20,29 @@ pub(super) const FAR: u8 = u8::MAX;
 
 /// An entity or a value, by a keyed hash of 64 bits.
 pub(super) type Key = u64;
+
+pub(super) type KeyMap<V> = HashMap<Key, V, BuildHasherDefault<AsItIs>>;
+pub(super) type KeySet = HashSet<Key, BuildHasherDefault<AsItIs>>;
+
+/// A key is a hash, under a key that nobody outside knows: it needs no other one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AsItIs(Key);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, key: Key) {
+        self.0 = self.0.rotate_left(8) ^ key;
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edge {
@@ -52,7 +76,40 @@ pub(super) struct Shared {
     order: Order,
 }
 
+impl Entity {
+    /// When it was seen last with any of its values.
+    fn seen(&self) -> u32 {
+        self.edges.iter().map(|edge| edge.seen).max().unwrap_or(0)
+    }
+
+    /// Which of its values of an identifier counts: the latest.
+    pub(super) fn latest(&self, of: MeasureId) -> Option<&Edge> {
+        self.edges.iter().filter(|edge| edge.of == of).max_by_key(|edge| edge.seen)
+    }
+
+    /// Notes that it was seen again with a value it has. Says whether the same one is the
+    /// latest as before.
+    fn see_again(&mut self, of: MeasureId, value: Key, seen: u32) -> bool {
+        let before = self.latest(of).map(|edge| edge.value);
+        if let Some(edge) = self.edges.iter_mut().find(|edge| edge.value == value) {
+            edge.seen = seen.max(edge.seen);
+        }
+        before == self.latest(of).map(|edge| edge.value)
+    }
+}
+
 impl Shared {
+    /// Whether it links those who share it, or would without one of them.
+    fn is_linking(&self) -> bool {
+        self.members.len() <= self.hub + 1
+    }
+
+    /// Whether those who share it are told how many they are. Of a hub it is told of the
+    /// value itself, where that is an entity.
+    fn is_told_to_members(&self) -> bool {
+        !matches!(self.value, LinkValue::Own(..)) || self.is_linking()
+    }
+
     pub(super) fn links(&self) -> bool {
         self.members.len() <= self.hub
     }
@@ -64,14 +121,17 @@ type Order = (bool, u32);
 /// The graph, and which of its entities something has changed for.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
-    pub(super) entities: HashMap<Key, Entity>,
-    pub(super) values: HashMap<Key, Shared>,
+    pub(super) entities: KeyMap<Entity>,
+    pub(super) values: KeyMap<Shared>,
+    // Who is seen again goes later; that is put right when it would be the next to go.
     entity_order: BTreeSet<(Order, Key)>,
     value_order: BTreeSet<(Order, Key)>,
     /// Entities whose links are no longer what they were.
     pub(super) touched: BTreeSet<Key>,
-    /// Those that were seen again with what they had.
+    /// Those that are only to be told a number, and are linked as they were.
     pub(super) seen: BTreeSet<Key>,
+    /// Those that were seen again with what they had, of whom no number has changed.
+    pub(super) again: BTreeSet<Key>,
     pub(super) edges: usize,
     pub(super) evicted: u64,
     /// What is no longer as it is kept; nothing where nothing is.
@@ -81,7 +141,7 @@ pub(super) struct Graph {
 /// Entities whose links are to be kept anew, and those that have none any more.
 #[derive(Debug, Default)]
 pub(super) struct Unkept {
-    pub(super) changed: HashSet<Key>,
+    pub(super) changed: KeySet,
     pub(super) gone: Vec<(EntityKind, Box<str>)>,
 }
 
@@ -102,21 +162,16 @@ impl Graph {
         (value, new): (Key, &NewValue<'_>),
         seen: u32,
     ) {
-        self.entities.entry(entity).or_insert_with(|| Entity {
-            kind,
-            id: id.into(),
-            edges: Vec::new(),
-            distance: FAR,
-            cluster: 1,
-            order: (false, 0),
+        let (mut new_entity, mut new_value) = (false, false);
+        self.entities.entry(entity).or_insert_with(|| {
+            new_entity = true;
+            let (edges, order) = (Vec::new(), (false, 0));
+            Entity { kind, id: id.into(), edges, distance: FAR, cluster: 1, order }
         });
-        let shared = self.values.entry(value).or_insert_with(|| Shared {
-            of: new.of,
-            hub: new.hub,
-            value: new.value.clone(),
-            members: Vec::new(),
-            due: u32::MAX,
-            order: (false, 0),
+        let shared = self.values.entry(value).or_insert_with(|| {
+            new_value = true;
+            let (value, members, order) = (new.value.clone(), Vec::new(), (false, 0));
+            Shared { of: new.of, hub: new.hub, value, members, due: u32::MAX, order }
         });
         if shared.hub != new.hub {
             shared.hub = new.hub;
@@ -126,14 +181,13 @@ impl Graph {
         if let Some((_, last)) = known {
             let came_back = last.saturating_add(new.shortest) <= seen;
             *last = seen.max(*last);
-            let edges = self.entities.get_mut(&entity).map(|e| &mut e.edges);
-            let edge = edges.and_then(|edges| edges.iter_mut().find(|e| e.value == value));
-            if let Some(edge) = edge {
-                edge.seen = seen.max(edge.seen);
-            }
+            let node = self.entities.get_mut(&entity);
+            let same = node.is_some_and(|node| node.see_again(new.of, value, seen));
             if came_back {
-                self.touch_members(value);
+                self.tell_members(value);
             }
+            let told = if same && !came_back { &mut self.again } else { &mut self.seen };
+            told.insert(entity);
         } else {
             shared.members.push((entity, seen));
             if let Some(node) = self.entities.get_mut(&entity) {
@@ -142,11 +196,16 @@ impl Graph {
             self.edges += 1;
             self.keep_within(entity, value, new.of);
             self.touch_members(value);
-            self.touched.insert(entity);
+            self.seen.insert(entity);
         }
-        self.seen.insert(entity);
-        self.reorder_value(value);
-        self.reorder_entity(entity);
+        if new_value {
+            self.reorder_value(value);
+        }
+        if new_entity {
+            // It may have been labelled before.
+            self.touched.insert(entity);
+            self.reorder_entity(entity);
+        }
     }
 
     fn keep_within(&mut self, entity: Key, value: Key, of: MeasureId) {
@@ -166,18 +225,28 @@ impl Graph {
     /// Takes an edge away. What has none left stays until it was told.
     pub(super) fn unlink(&mut self, entity: Key, value: Key) {
         self.touch_members(value);
-        self.touched.insert(entity);
         self.note_changed(entity);
+        let mut shares = true;
         if let Some(shared) = self.values.get_mut(&value) {
+            shares = shared.is_told_to_members();
             shared.members.retain(|(member, _)| *member != entity);
         }
+        let mut latest = true;
         if let Some(node) = self.entities.get_mut(&entity) {
             let before = node.edges.len();
+            let seen = node.seen();
             node.edges.retain(|edge| edge.value != value);
             self.edges -= before - node.edges.len();
+            latest = node.seen() < seen;
+            shares |= node.edges.is_empty();
+        }
+        if shares {
+            self.seen.insert(entity);
         }
         self.reorder_value(value);
-        self.reorder_entity(entity);
+        if shares || latest {
+            self.reorder_entity(entity);
+        }
     }
 
     pub(super) fn note_changed(&mut self, entity: Key) {
@@ -186,14 +255,23 @@ impl Graph {
         }
     }
 
-    /// Notes that who has a value shares it with others than before. Of a hub, that changes
-    /// nothing for them where the number is told of the value itself.
-    pub(super) fn touch_members(&mut self, value: Key) {
+    /// Notes that who has a value shares it with others than before. Where so many do that
+    /// it links nobody, neither with nor without one of them, that is but a number.
+    fn touch_members(&mut self, value: Key) {
+        match self.values.get(&value) {
+            Some(shared) if shared.is_linking() => {
+                self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+            }
+            _ => self.tell_members(value),
+        }
+    }
+
+    /// Notes that another number is to be told of a value.
+    pub(super) fn tell_members(&mut self, value: Key) {
         if let Some(shared) = self.values.get(&value)
-            && (!matches!(shared.value, LinkValue::Own(..))
-                || shared.members.len() <= shared.hub + 1)
+            && shared.is_told_to_members()
         {
-            self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+            self.seen.extend(shared.members.iter().map(|(member, _)| *member));
         }
     }
 
@@ -221,34 +299,46 @@ impl Graph {
         }
         self.touched.remove(&entity);
         self.seen.remove(&entity);
+        self.again.remove(&entity);
     }
 
     /// The values and the entities that have to go for so many to be left.
-    pub(super) fn surplus_value(&self, values: usize, edges: usize) -> Option<Key> {
-        let over = self.values.len() > values || self.edges > edges;
-        over.then(|| self.value_order.first().map(|(_, key)| *key)).flatten()
+    pub(super) fn surplus_value(&mut self, values: usize, edges: usize) -> Option<Key> {
+        while self.values.len() > values || self.edges > edges {
+            let (order, key) = *self.value_order.first()?;
+            if self.reorder_value(key) == Some(order) {
+                return Some(key);
+            }
+        }
+        None
     }
 
-    pub(super) fn surplus_entity(&self, most: usize) -> Option<Key> {
-        let over = self.entities.len() > most;
-        over.then(|| self.entity_order.first().map(|(_, key)| *key)).flatten()
+    pub(super) fn surplus_entity(&mut self, most: usize) -> Option<Key> {
+        while self.entities.len() > most {
+            let (order, key) = *self.entity_order.first()?;
+            if self.reorder_entity(key) == Some(order) {
+                return Some(key);
+            }
+        }
+        None
     }
 
-    fn reorder_value(&mut self, key: Key) {
-        let Some(shared) = self.values.get_mut(&key) else { return };
-        self.value_order.remove(&(shared.order, key));
+    fn reorder_value(&mut self, key: Key) -> Option<Order> {
+        let shared = self.values.get_mut(&key)?;
         let seen = shared.members.iter().map(|(_, seen)| *seen).max().unwrap_or(0);
-        shared.order = (shared.members.len() > 1, seen);
-        self.value_order.insert((shared.order, key));
+        let order = (shared.members.len() > 1, seen);
+        let before = std::mem::replace(&mut shared.order, order);
+        put_later(&mut self.value_order, key, before, order);
+        Some(order)
     }
 
-    pub(super) fn reorder_entity(&mut self, key: Key) {
+    pub(super) fn reorder_entity(&mut self, key: Key) -> Option<Order> {
         let shares = self.neighbours(key).next().is_some();
-        let Some(node) = self.entities.get_mut(&key) else { return };
-        self.entity_order.remove(&(node.order, key));
-        let seen = node.edges.iter().map(|edge| edge.seen).max().unwrap_or(0);
-        node.order = (shares || node.distance == 0, seen);
-        self.entity_order.insert((node.order, key));
+        let node = self.entities.get_mut(&key)?;
+        let order = (shares || node.distance == 0, node.seen());
+        let before = std::mem::replace(&mut node.order, order);
+        put_later(&mut self.entity_order, key, before, order);
+        Some(order)
     }
 
     /// Those who share a value with the entity that is no hub; some more than once.
@@ -260,4 +350,11 @@ impl Graph {
             .flat_map(|shared| shared.members.iter().map(|(member, _)| *member))
             .filter(move |member| *member != entity)
     }
+}
+
+fn put_later(all: &mut BTreeSet<(Order, Key)>, key: Key, before: Order, order: Order) {
+    if before != order {
+        all.remove(&(before, key));
+    }
+    all.insert((order, key));
 }

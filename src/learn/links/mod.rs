@@ -7,19 +7,19 @@ mod keep;
 mod settle;
 mod tell;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 use siphasher::sip::SipHasher13;
 
 use self::flags::{Flags, Verdict};
-use self::graph::{Graph, Key, NewValue};
+use self::graph::{Graph, Key, KeySet, NewValue};
 use self::keep::Restoring;
 use self::settle::Unsettled;
 use super::kept::LinkValue;
 use super::words;
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, LinkPlan, MeasureId, Plan, Seconds, Timestamp,
+    EntityKind, Identifier, IdentifierOf, LinkPlan, Linked, MeasureId, Plan, Seconds, Timestamp,
 };
 use crate::signals::{Cache, Label, Observation, Seen};
 
@@ -86,7 +86,7 @@ pub(super) struct Links {
     told_rates: BTreeSet<Key>,
     /// Those of them that were observed or labelled: the others are told what follows
     /// from that where the cache knows them, and stay away where it dropped them.
-    news: HashSet<Key>,
+    news: KeySet,
     restoring: Restoring,
     unkept_labels: BTreeSet<Key>,
     /// When which value's counts change by time alone: one entry a value.
@@ -105,12 +105,18 @@ impl Links {
             told: BTreeSet::new(),
             told_values: BTreeSet::new(),
             told_rates: BTreeSet::new(),
-            news: HashSet::new(),
+            news: KeySet::default(),
             restoring: Restoring::default(),
             unkept_labels: BTreeSet::new(),
             timers: BTreeSet::new(),
             rate_timers: BTreeSet::new(),
         }
+    }
+
+    /// What is asked of the links from now on.
+    pub(super) fn follow(&mut self, plan: &LinkPlan) {
+        let asks_clusters = plan.measures.iter().any(|measure| measure.of == Linked::Cluster);
+        self.unsettled.ask_clusters(asks_clusters, &self.graph);
     }
 
     /// Whether the entity is labelled as fraud.
@@ -121,7 +127,11 @@ impl Links {
     /// Whether it was labelled as fraud for something earlier: from then on it teaches
     /// nothing. What was seen within the same second still counts.
     pub(super) fn mistrusts(&self, kind: EntityKind, id: &str, at: Timestamp) -> bool {
-        self.flags.bad_since(self.entity_key(kind, id)).is_some_and(|bad| words::seconds(at) > bad)
+        self.flags.len() > 0
+            && self
+                .flags
+                .bad_since(self.entity_key(kind, id))
+                .is_some_and(|bad| words::seconds(at) > bad)
     }
 
     pub(super) fn is_full_of_labels(&self) -> bool {
@@ -271,7 +281,7 @@ impl Links {
             self.unsettled.add(entity);
             self.told.insert(entity);
         }
-        self.told.append(&mut self.graph.seen);
+        self.told.extend(std::mem::take(&mut self.graph.seen));
         let flags = &self.flags;
         let work = self.bounds.work;
         self.unsettled.distances(&mut self.graph, |key| flags.is_bad(key), work, &mut self.told);
@@ -309,7 +319,7 @@ impl Links {
                 self.graph.unlink(member, value);
             }
         }
-        self.graph.touch_members(value);
+        self.graph.tell_members(value);
         self.told_values.insert(value);
         let due = self.due(plan, value, now);
         self.set_due(value, due);
@@ -319,15 +329,17 @@ impl Links {
     fn due(&self, plan: &LinkPlan, value: Key, now: u32) -> u32 {
         let Some(shared) = self.graph.values.get(&value) else { return u32::MAX };
         let Some(identifier) = plan.identifier(shared.of) else { return now.saturating_add(3600) };
-        let spans = || plan.windows(shared.of).chain([identifier.forget_after]).map(span);
-        let dues = shared.members.iter().flat_map(|(_, seen)| {
-            spans().map(|span| seen.saturating_add(span)).filter(|due| *due > now)
-        });
-        dues.min().unwrap_or(now.saturating_add(1))
+        let spans = plan.windows(shared.of).chain([identifier.forget_after]).map(span);
+        let dues = spans
+            .flat_map(|span| shared.members.iter().map(move |(_, seen)| seen.saturating_add(span)));
+        dues.filter(|due| *due > now).min().unwrap_or(now.saturating_add(1))
     }
 
     fn set_due(&mut self, value: Key, due: u32) {
         let Some(shared) = self.graph.values.get_mut(&value) else { return };
+        if shared.due == due {
+            return;
+        }
         self.timers.remove(&(shared.due, value));
         shared.due = due;
         if due != u32::MAX {

@@ -5,9 +5,9 @@
 //! state in which nothing changes any more, and since nothing counts beyond
 //! [`MOST_STEPS`], that is reached also where a way was lost.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
-use super::graph::{FAR, Graph, Key};
+use super::graph::{FAR, Graph, Key, KeySet};
 
 /// Labelled entities further off than this are not seen.
 pub const MOST_STEPS: u8 = 8;
@@ -16,14 +16,26 @@ pub const MOST_STEPS: u8 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     distances: VecDeque<Key>,
-    waiting: HashSet<Key>,
+    waiting: KeySet,
     clusters: BTreeSet<Key>,
+    /// Whether anybody asks how large clusters are: else they are not looked through.
+    asks_clusters: bool,
 }
 
 impl Unsettled {
     pub(super) fn add(&mut self, entity: Key) {
         self.add_distance(entity);
-        self.clusters.insert(entity);
+        if self.asks_clusters {
+            self.clusters.insert(entity);
+        }
+    }
+
+    /// Says whether clusters are asked about. Where they weren't, all of them are unknown.
+    pub(super) fn ask_clusters(&mut self, asks: bool, graph: &Graph) {
+        if asks != std::mem::replace(&mut self.asks_clusters, asks) {
+            self.clusters.clear();
+            self.clusters.extend(graph.entities.keys().filter(|_| asks));
+        }
     }
 
     fn add_distance(&mut self, entity: Key) {
@@ -83,7 +95,7 @@ impl Unsettled {
             if !graph.entities.contains_key(&start) {
                 continue;
             }
-            let mut found = HashSet::from([start]);
+            let mut found = KeySet::from_iter([start]);
             let mut queue = VecDeque::from([start]);
             let mut beyond = BTreeSet::new();
             while let Some(entity) = queue.pop_front() {

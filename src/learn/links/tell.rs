@@ -1,35 +1,47 @@
 //! Telling the records what follows from links and labels.
 
-use super::graph::{Edge, FAR, Key};
+use super::graph::{FAR, Key};
 use super::{Links, span};
 use crate::learn::kept::LinkValue;
 use crate::learn::words;
 use crate::model::{EntityKind, LinkMeasure, LinkPlan, Linked, MeasureId, Seconds, Timestamp};
 use crate::signals::{Cache, RecordBuilder, Summary};
 
+/// What is told of an entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    All,
+    /// What its record doesn't say: the cache may have dropped it.
+    Missing,
+}
+
 impl Links {
     pub(super) fn tell(&mut self, plan: &LinkPlan, cache: &Cache, now: Timestamp) {
         let seconds = words::seconds(now);
-        for key in std::mem::take(&mut self.told) {
-            let Some(node) = self.graph.entities.get(&key) else { continue };
-            let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
-            let numbers = asked.map(|m| (m.id, self.number(key, m, seconds)));
-            self.tell_one(cache, key, (node.kind, &node.id), numbers, now);
-            if node.edges.is_empty() && self.unsettled.is_empty() {
+        let told = std::mem::take(&mut self.told);
+        let again = std::mem::take(&mut self.graph.again);
+        for key in told.iter().copied() {
+            self.tell_entity(plan, cache, key, now, What::All);
+            let bare = self.graph.entities.get(&key).is_some_and(|node| node.edges.is_empty());
+            if bare && self.unsettled.is_empty() {
                 self.graph.drop_entity(key);
             }
+        }
+        for key in again.difference(&told).copied() {
+            self.tell_entity(plan, cache, key, now, What::Missing);
         }
         for key in std::mem::take(&mut self.told_values) {
             let Some(shared) = self.graph.values.get(&key) else { continue };
             if let LinkValue::Own(kind, id) = &shared.value {
                 let asked = plan.measures.iter().filter(|measure| measure.kind == *kind);
-                let numbers = asked.filter_map(|measure| match measure.of {
+                let asked = asked.filter_map(|measure| match measure.of {
                     Linked::Shared { identifier, window } if identifier == shared.of => {
-                        Some((measure.id, self.sharers(key, window, seconds)))
+                        Some((measure.id, window))
                     }
                     _ => None,
                 });
-                self.tell_one(cache, key, (*kind, id), numbers, now);
+                let number = |window| self.sharers(key, window, seconds);
+                self.tell_one(cache, key, (*kind, id), asked, number, (now, What::All));
             }
             if shared.members.is_empty() {
                 self.set_due(key, u32::MAX);
@@ -44,9 +56,9 @@ impl Links {
                     _ => None,
                 })
             };
-            let rate = |window, delay| self.flags.rate(key, window, delay, seconds);
-            let numbers = rates().map(|(id, window, delay)| (id, rate(window, delay)));
-            self.tell_one(cache, key, (events.kind, &events.id), numbers, now);
+            let asked = rates().map(|(id, window, delay)| (id, (window, delay)));
+            let rate = |(window, delay)| self.flags.rate(key, window, delay, seconds);
+            self.tell_one(cache, key, (events.kind, &events.id), asked, rate, (now, What::All));
             let spans = rates().flat_map(|(_, window, delay)| [window, delay]);
             let due = self.flags.due(key, spans, seconds);
             if due != u32::MAX {
@@ -56,22 +68,34 @@ impl Links {
         self.news.clear();
     }
 
-    fn tell_one(
+    fn tell_entity(&self, plan: &LinkPlan, cache: &Cache, key: Key, now: Timestamp, what: What) {
+        let Some(node) = self.graph.entities.get(&key) else { return };
+        let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
+        let number = |measure: &LinkMeasure| self.number(key, measure, words::seconds(now));
+        let asked = asked.map(|measure| (measure.id, measure));
+        self.tell_one(cache, key, (node.kind, &node.id), asked, number, (now, what));
+    }
+
+    fn tell_one<A>(
         &self,
         cache: &Cache,
         key: Key,
         (kind, id): (EntityKind, &str),
-        numbers: impl Iterator<Item = (MeasureId, Option<f64>)>,
-        now: Timestamp,
+        asked: impl Iterator<Item = (MeasureId, A)>,
+        number: impl Fn(A) -> Option<f64>,
+        (now, what): (Timestamp, What),
     ) {
-        let mut numbers = numbers.peekable();
-        if numbers.peek().is_none() {
+        let mut asked = asked.peekable();
+        if asked.peek().is_none() {
             return;
         }
         let tell = |record: &mut RecordBuilder<'_>| {
-            for (measure, number) in numbers {
+            for (measure, of) in asked {
+                if what == What::Missing && record.tells(measure) {
+                    continue;
+                }
                 // Known once, and nothing now.
-                let Some(number) = number.or(record.tells(measure).then_some(0.0)) else {
+                let Some(number) = number(of).or(record.tells(measure).then_some(0.0)) else {
                     continue;
                 };
                 record.summarise(measure, &Summary::Window(number));
@@ -89,11 +113,7 @@ impl Links {
         let node = self.graph.entities.get(&key)?;
         match measure.of {
             Linked::Shared { identifier, window } => {
-                let of = |edge: &&Edge| edge.of == identifier;
-                match node.edges.iter().filter(of).max_by_key(|edge| edge.seen) {
-                    Some(latest) => self.sharers(latest.value, window, now),
-                    None => None,
-                }
+                self.sharers(node.latest(identifier)?.value, window, now)
             }
             Linked::Distance { depth } => match node.distance {
                 FAR => Some(f64::INFINITY),

@@ -250,6 +250,36 @@ fn random_identifiers_grow_nothing_and_drop_no_shared_one() {
 }
 
 #[test]
+fn what_is_asked_later_is_known_then() {
+    let distance = (USER, Linked::Distance { depth: 8 });
+    let mut house = house(8, LinkBounds::default(), &[distance]);
+    for user in ["u1", "u2", "u3"] {
+        house.key(user, "home", 0);
+    }
+    house.settle(0);
+    assert_eq!(house.told(USER, "u3", 1), None, "nobody asks");
+    house.learner.follow(Arc::new(plan(8, &[distance, (USER, Linked::Cluster)])));
+    house.settle(1000);
+    assert_eq!(house.told(USER, "u3", 1), Some(3.0));
+}
+
+#[test]
+fn who_is_seen_again_outlives_who_is_not() {
+    let bounds = LinkBounds { max_entities: 10, ..LinkBounds::default() };
+    let mut house = house(8, bounds, &[(USER, Linked::Shared { identifier: KEY, window: 1e6 })]);
+    for n in 0..100 {
+        house.key("regular", "home", n * 1000);
+        house.key(&format!("once-{n}"), &format!("value-{n}"), n * 1000);
+        house.settle(n * 1000);
+    }
+    // Of whom it was the turn to go is known by whom somebody joins.
+    house.key("mate", "home", 100_000);
+    house.settle(100_000);
+    assert_eq!(house.told(USER, "mate", 0), Some(2.0));
+    assert_eq!(house.learner.learned().links.entities, 10);
+}
+
+#[test]
 fn a_value_that_too_many_share_counts_and_links_nobody() {
     let measures = [
         (USER, Linked::Shared { identifier: KEY, window: 5.0 * HOUR_S }),

@@ -79,6 +79,7 @@ impl House {
     fn take(&mut self, id: &str, seen: Seen, millis: i64) {
         self.learner.advance(at(millis));
         self.learner.observe(&Observation { kind: USER, id: id.into(), at: at(millis), seen });
+        self.learner.advance(at(millis));
     }
 
     /// What the record says of a measure.

@@ -144,9 +144,9 @@ fn what_is_known_to_be_risky_teaches_only_where_the_catalog_says_so() {
     for (learning, taught) in [("", false), ("learning: {risk_up_to: 0.7}\n", true)] {
         let world = World::of(&POLICY.replacen("context:", &format!("{learning}context:"), 1));
         world.ask("d1", false, NOW);
-        world.learn_all();
+        world.learn_all(NOW);
         assert_eq!(world.ask("d2", false, NOW + DAY).0, Decision::Allow);
-        world.learn_all();
+        world.learn_all(NOW + DAY);
         let again = world.ask("d2", false, NOW + 2 * DAY).1;
         assert!((again - if taught { 0.7 } else { 0.0 }).abs() < 1e-9, "{learning}: {again}");
     }
@@ -159,7 +159,7 @@ fn what_an_exemption_lets_through_teaches_nothing() {
         "rules:\n  - {name: open, exempt: true, when: 'action.name == \"read\"', decision: allow}";
     let world = World::of(&POLICY.replacen("rules:", exempt, 1));
     world.ask("d1", false, NOW);
-    world.learn_all();
+    world.learn_all(NOW);
     assert_eq!(world.ask("d1", false, NOW + DAY).1, 0.0);
 }
 
@@ -170,7 +170,7 @@ fn a_signal_learns_of_what_is_denied_where_the_catalog_says_so() {
         let learn = format!("forget_after: 30d}}{from}}}");
         let world = World::of(&POLICY.replacen("forget_after: 30d}}", &learn, 1));
         assert_eq!(world.ask("d1", true, NOW).0, Decision::Deny);
-        world.learn_all();
+        world.learn_all(NOW);
         let known = world.ask("d1", false, NOW + DAY).1;
         assert!((known - score).abs() < 1e-9, "{from}: {known}");
     }

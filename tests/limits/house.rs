@@ -191,9 +191,9 @@ impl Drop for Asker {
 /// The limits that tests have in common: short times.
 pub fn short() -> Value {
     json!({
-        "handshake_seconds": 0.5,
-        "header_seconds": 0.5,
-        "request_seconds": 0.5,
+        "handshake_seconds": 1.0,
+        "header_seconds": 1.0,
+        "request_seconds": 1.0,
     })
 }
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from chart import CHART, NAME, render, shipped, sidecar_app, small, the, workload
+from chart import CHART, NAME, enough, render, shipped, sidecar_app, small, texts, the, workload
 from pod import BINARY, same_user, until
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -58,6 +58,32 @@ def test_what_is_rendered_runs(run, certificate, values):
     assert pod.status(tls)["degraded"] == []
     assert pod.grpc, "gRPC is not listened on"
     assert pod.stop() == 0, pod.log()
+
+
+def question_of_the_notes(*values):
+    """What the notes let one ask, and all that they say."""
+    notes = texts(enough(*values))["plimsoll/templates/NOTES.txt"]
+    (question,) = re.findall(r"-d '(.*)'", notes)
+    return json.loads(question), notes
+
+
+def test_a_policy_of_another_name_decides(run):
+    files = {n: t.replace("metadata: {name: session}", "metadata: {name: shop}") for n, t in small().items()}
+    renamed = [{"policies": None}, {"policies": files}]
+    told = [*renamed, {"config": {"default_policy": "shop"}}]
+    pod = run(render(*told)).ready()
+    status, text = pod.decide()
+    assert status == 200 and json.loads(text)["context"]["policy"]["name"] == "shop", text
+    question, notes = question_of_the_notes(*told)
+    assert pod.ask("/access/v1/evaluation", question)[0] == 200
+    assert "config.default_policy" not in notes
+    # Who doesn't say which is the default is told so, and the notes ask for one that there is.
+    pod = run(render(*renamed)).ready()
+    status, text = pod.decide()
+    assert status == 400 and "session" in text, text
+    question, notes = question_of_the_notes(*renamed)
+    assert "the default policy is `session`" in notes and "`config.default_policy`" in notes
+    assert pod.ask("/access/v1/evaluation", question)[0] == 200
 
 
 def test_the_sidecar_of_the_example_runs(run):

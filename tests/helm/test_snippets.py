@@ -1,5 +1,6 @@
 """The snippets name what the chart makes, and go with what docs/ has."""
 
+import json
 import re
 import subprocess
 
@@ -81,3 +82,22 @@ def test_nginx_asks_as_docs_say():
         "proxy_pass http://plimsoll.trust.svc.cluster.local:9192/forward-auth/;",
     }
     assert theirs - ours == {"proxy_pass http://127.0.0.1:9192/forward-auth/;"}
+
+
+def test_no_header_of_ours_gets_through_from_a_client():
+    """Each place that lists them has all that the server can send, by its own configuration's words."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    words = schema["properties"]["config"]["properties"]["ext_authz"]["properties"]["headers"]["items"]["enum"]
+    ours = {f"X-Plimsoll-{word.title()}" for word in words}
+    assert len(ours) == 9
+    told = (ROOT / "docs/callers.md").read_text()
+    listed = {
+        "nginx": re.findall(r"proxy_set_header (X-Plimsoll-\w+)", (ROOT / "docs/nginx.conf").read_text()),
+        "callers": re.findall(r"^ +- (X-Plimsoll-\w+)$", told.split("### Traefik")[1].split("### Caddy")[0], re.M),
+    }
+    for each in yaml.safe_load_all((SNIPPETS / "traefik.yaml").read_text()):
+        if each["metadata"]["name"] == "plimsoll":
+            listed["snippet"] = each["spec"]["forwardAuth"]["authResponseHeaders"]
+    assert {place: set(names) for place, names in listed.items()} == dict.fromkeys(
+        ["nginx", "callers", "snippet"], ours
+    )

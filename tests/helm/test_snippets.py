@@ -8,7 +8,7 @@ import pytest
 import yaml
 from helm_python import Chart
 
-from chart import CHART, ROOT, enough, parsed
+from chart import CHART, NAME, ROOT, enough, parsed, sidecar_app, the, workload
 
 SNIPPETS = ROOT / "helm/snippets"
 
@@ -40,15 +40,29 @@ def test_they_are_yaml(file):
     assert all(isinstance(each, dict) for each in yaml.safe_load_all(file.read_text()))
 
 
-def test_envoy_takes_its_snippet(tmp_path):
-    """The real Envoy, with docs/envoy.yaml changed as the snippet says."""
-    filter_part, cluster = yaml.safe_load_all((SNIPPETS / "envoy.yaml").read_text())
-    whole = yaml.safe_load((ROOT / "docs/envoy.yaml").read_text())
+def envoy_takes(file):
+    """The real Envoy reads it."""
+    command = [ROOT / ".venv/bin/envoy", "--mode", "validate", "-c", file]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+
+
+def parts(whole):
+    """The listener, its manager of HTTP, and the clusters of a configuration like docs/envoy.yaml."""
     (listener,) = whole["static_resources"]["listeners"]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return listener, manager, whole["static_resources"]["clusters"]
+
+
+def test_envoy_takes_its_snippet(tmp_path):
+    """With docs/envoy.yaml changed as the snippet says."""
+    listener_part, filter_part, cluster = yaml.safe_load_all((SNIPPETS / "envoy.yaml").read_text())
+    whole = yaml.safe_load((ROOT / "docs/envoy.yaml").read_text())
+    listener, manager, clusters = parts(whole)
+    assert listener["address"] != listener_part["address"]
+    listener.update(listener_part)
     (ext_authz,) = [f for f in manager["http_filters"] if f["name"] == "envoy.filters.http.ext_authz"]
     ext_authz["typed_config"].update(filter_part)
-    clusters = whole["static_resources"]["clusters"]
     clusters[:] = [c for c in clusters if c["name"] != "plimsoll"] + [cluster]
     authority = tmp_path / "ca.crt"
     command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout {tmp_path}/ca.key -out {authority}"
@@ -56,13 +70,31 @@ def test_envoy_takes_its_snippet(tmp_path):
     text = yaml.safe_dump(whole).replace("/etc/envoy/plimsoll-ca.crt", str(authority))
     file = tmp_path / "envoy.yaml"
     file.write_text(text)
-    ran = subprocess.run(
-        [ROOT / ".venv/bin/envoy", "--mode", "validate", "-c", file],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ran.returncode == 0, ran.stderr
+    envoy_takes(file)
+
+
+def test_envoy_of_the_sidecar_example_is_reached_and_asks_as_docs_say(tmp_path):
+    objects = sidecar_app()
+    spec = workload(objects)["spec"]["template"]["spec"]
+    (envoy,) = [c for c in spec["containers"] if c["name"] == "envoy"]
+    (volume,) = [v for v in spec["volumes"] if v["name"] == envoy["volumeMounts"][0]["name"]]
+    text = the(objects, "ConfigMap", volume["configMap"]["name"])["data"]["envoy.yaml"]
+    file = tmp_path / "envoy.yaml"
+    file.write_text(text)
+    envoy_takes(file)
+    ours, theirs = yaml.safe_load(text), yaml.safe_load((ROOT / "docs/envoy.yaml").read_text())
+    listener, manager, _ = parts(theirs)
+    listener["address"]["socket_address"]["address"] = "0.0.0.0"
+    routes = manager["route_config"]["virtual_hosts"][0]["routes"]
+    routes[:] = [route for route in routes if "typed_per_filter_config" not in route]
+    assert ours == theirs
+    (port,) = envoy["ports"]
+    assert port["containerPort"] == listener["address"]["socket_address"]["port_value"]
+    # Of what is reached from outside, Plimsoll's gRPC is none: Envoy finds it on loopback.
+    config = the(objects, "ConfigMap", f"{NAME}-config")["data"]["plimsoll.yaml"]
+    asked = parts(ours)[2][1]["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    asked = asked["socket_address"]
+    assert yaml.safe_load(config)["listen"]["grpc"] == f"{asked['address']}:{asked['port_value']}"
 
 
 def test_nginx_asks_as_docs_say():

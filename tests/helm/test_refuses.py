@@ -83,6 +83,11 @@ TLS = {"enabled": True, "existingSecret": "certificate"}
         ({"config": {"signals": {"max_bytes": 2**31}}}, "resources.limits.memory: "),
         ({"config": {"signals": {"max_bytes": None}}}, "resources.limits.memory: "),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.tokenSecret.name: "),
+        (
+            {"mode": "sidecar", "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}},
+            "metrics.serviceMonitor.enabled: a sidecar",
+        ),
+        ({"mode": "sidecar", "networkPolicy": {"enabled": True}}, "networkPolicy.enabled: a sidecar"),
         ({"metrics": {"prometheusRule": {"disabled": ["PlimsollTired"]}}}, "`PlimsollTired`"),
     ],
     ids=str,

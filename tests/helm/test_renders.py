@@ -90,7 +90,13 @@ def values_of(mode, side):
         if side == "TLS"
         else SIDES[side]
     )
-    return enough(side, MODES[mode])
+    values = enough(side, MODES[mode])
+    if mode == "sidecar":
+        # Refused there: pods and their ports are the application's.
+        for key in (values.get("networkPolicy"), values.get("metrics", {}).get("serviceMonitor")):
+            if key:
+                key["enabled"] = False
+    return values
 
 
 def check_custom(each):

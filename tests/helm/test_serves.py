@@ -99,6 +99,32 @@ def test_the_sidecar_of_the_example_runs(run):
     assert pod.stop() == 0, pod.log()
 
 
+def test_sidecars_are_scraped(run):
+    """By what the example has for it. That others than this machine need the token is tested with the server."""
+    tokens = enough()["auth"]["tokens"]
+    objects = sidecar_app(
+        {
+            "podMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}},
+            "plimsoll": {
+                "auth": {"tokens": tokens},
+                "metrics": {"prometheusRule": {"enabled": True}},
+            },
+        }
+    )
+    monitor = the(objects, "PodMonitor")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    labels = workload(objects)["spec"]["template"]["metadata"]["labels"]
+    assert labels.items() >= monitor["selector"]["matchLabels"].items()
+    assert endpoint["authorization"] == {"type": "Bearer", "credentials": {"name": "scrape", "key": "token"}}
+    pod = run(objects).ready()
+    (port,) = [p["containerPort"] for p in pod.container["ports"] if p["name"] == endpoint["port"]]
+    assert port == int(pod.configured["http"][1])
+    status, page = pod.ask(endpoint["path"])
+    # What PlimsollGone looks for.
+    assert status == 200 and "plimsoll_ready 1" in page
+    assert "absent(plimsoll_ready)" in str(the(objects, "PrometheusRule"))
+
+
 def test_who_has_no_token_is_refused(run):
     pod = run(render({"config": {"auth": {"local": []}}})).ready()
     assert pod.decide(token=None)[0] == 401

@@ -58,7 +58,10 @@ TLS = {"enabled": True, "existingSecret": "certificate"}
         ({"securityContext": {"fsGroup": 1}}, "'fsGroup'"),
         ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
         ({"podSecurityContext": {"runAsNonroot": True}}, "'runAsNonroot'"),
-        ({"podSecurityContext": {"seccompProfile": {"type": "Default"}}}, "/podSecurityContext/seccompProfile/type"),
+        (
+            {"podSecurityContext": {"seccompProfile": {"type": "Default"}}},
+            "/podSecurityContext/seccompProfile/type",
+        ),
         ({"networkPolicy": {"from": []}}, "'from'"),
         ({"metrics": {"prometheusRule": {"overrides": {"PlimsollSlow": {"when": "1"}}}}}, "'when'"),
         # What doesn't go together.
@@ -84,7 +87,10 @@ TLS = {"enabled": True, "existingSecret": "certificate"}
         ({"config": {"signals": {"max_bytes": None}}}, "resources.limits.memory: "),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.tokenSecret.name: "),
         (
-            {"mode": "sidecar", "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}},
+            {
+                "mode": "sidecar",
+                "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}},
+            },
             "metrics.serviceMonitor.enabled: a sidecar",
         ),
         ({"mode": "sidecar", "networkPolicy": {"enabled": True}}, "networkPolicy.enabled: a sidecar"),
@@ -129,7 +135,9 @@ def test_good_values_are_taken():
     """Or the above would show nothing."""
     assert texts(enough()) and SIDECAR_APP.exists()
     # As a platform wants it that gives each namespace users of its own.
-    container = workload(
-        render({"securityContext": {"runAsUser": None, "runAsGroup": None}, "podSecurityContext": {"fsGroup": 1000650000}})
-    )["spec"]["template"]["spec"]["containers"][0]
-    assert "runAsUser" not in container["securityContext"]
+    own = {
+        "securityContext": {"runAsUser": None, "runAsGroup": None},
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": 1000650000},
+    }
+    spec = workload(render(own))["spec"]["template"]["spec"]
+    assert "runAsUser" not in spec["securityContext"] | spec["containers"][0]["securityContext"]

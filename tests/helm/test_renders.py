@@ -10,6 +10,7 @@ import yaml
 from helm_python import lint
 
 from chart import CHART, NAME, NAMESPACE, ROOT, enough, parsed, render, sidecar_app, texts, the, workload
+from fields import unknown_fields
 
 MODES = {
     "deployment": {},
@@ -126,6 +127,7 @@ def values_of(mode, side):
 
 def check_custom(each):
     """What is not of Kubernetes itself: the fields that matter."""
+    assert unknown_fields(each) == []
     spec = each["spec"]
     if each["kind"] == "Certificate":
         assert spec["secretName"] and spec["issuerRef"] == {
@@ -272,6 +274,22 @@ def test_only_what_is_configured_may_go_out():
     assert [port["port"] for port in feeds["ports"]] == [8444]
     # A key set in a file is no reason to.
     assert egress({"config": {"jwt": {**jwks, "jwks": "/keys/jwks.json"}}}) == []
+
+
+def test_the_namespaces_of_gateways_may_be_let_in():
+    """As docs/deploy.md says it. Without that, only the release's own."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/deploy.md").read_text(), re.S)
+    (told,) = [yaml.safe_load(block) for block in blocks if block.startswith("networkPolicy:")]
+    policy = the(render(told), "NetworkPolicy")
+    kubernetes_validate.validate(policy, VERSIONS[0], strict=True)
+    named = [
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for rule in policy["spec"]["ingress"]
+        for peer in rule["from"]
+    ]
+    assert named == ["envoy-gateway-system", "shop", "traefik", "monitoring"]
+    own = the(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]["ingress"]
+    assert [rule["from"] for rule in own] == [[{"podSelector": {}}]] * 2
 
 
 def test_nobody_may_come_in_where_the_lists_are_empty():

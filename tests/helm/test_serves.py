@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from chart import CHART, NAME, enough, render, shipped, sidecar_app, small, texts, the, workload
+from fields import unknown_fields
 from pod import BINARY, same_user, until
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -111,6 +112,7 @@ def test_sidecars_are_scraped(run):
             },
         }
     )
+    assert unknown_fields(the(objects, "PodMonitor")) == []
     monitor = the(objects, "PodMonitor")["spec"]
     (endpoint,) = monitor["podMetricsEndpoints"]
     labels = workload(objects)["spec"]["template"]["metadata"]["labels"]

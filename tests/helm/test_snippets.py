@@ -9,6 +9,7 @@ import yaml
 from helm_python import Chart
 
 from chart import CHART, NAME, ROOT, enough, parsed, sidecar_app, the, workload
+from fields import unknown_fields
 
 SNIPPETS = ROOT / "helm/snippets"
 
@@ -35,9 +36,24 @@ def test_they_name_the_service_and_its_ports(file):
         assert name in services["plimsoll"].values()
 
 
-@pytest.mark.parametrize("file", sorted(SNIPPETS.glob("*.yaml")), ids=lambda file: file.name)
-def test_they_are_yaml(file):
-    assert all(isinstance(each, dict) for each in yaml.safe_load_all(file.read_text()))
+# Envoy's own is given to Envoy, below.
+OBJECTS = sorted(file for file in SNIPPETS.glob("*.yaml") if file.name != "envoy.yaml")
+
+
+@pytest.mark.parametrize("file", OBJECTS, ids=lambda file: file.name)
+def test_they_have_the_fields_of_those_who_read_them(file):
+    objects = list(yaml.safe_load_all(file.read_text()))
+    assert objects and [unknown_fields(each) for each in objects] == [[]] * len(objects)
+
+
+def test_a_field_that_nobody_reads_is_found():
+    policy, *_ = yaml.safe_load_all((SNIPPETS / "envoy-gateway.yaml").read_text())
+    policy["spec"]["extAuth"]["failOpened"] = policy["spec"]["extAuth"].pop("failOpen")
+    policy["spec"]["targetRefs"][0]["nam"] = "shop"
+    assert unknown_fields(policy) == [
+        "gateway.envoyproxy.io/v1alpha1 SecurityPolicy.targetRefs.nam",
+        "gateway.envoyproxy.io/v1alpha1 SecurityPolicy.extAuth.failOpened",
+    ]
 
 
 def envoy_takes(file):

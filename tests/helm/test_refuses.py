@@ -1,8 +1,12 @@
 """Bad values are refused before anything is installed, with a message that names the key."""
 
+import json
+from pathlib import Path
+
+import kubernetes_validate
 import pytest
 
-from chart import SIDECAR_APP, enough, refusal, sidecar_app, texts
+from chart import CHART, SIDECAR_APP, enough, refusal, render, sidecar_app, texts, workload
 
 TLS = {"enabled": True, "existingSecret": "certificate"}
 
@@ -48,6 +52,16 @@ TLS = {"enabled": True, "existingSecret": "certificate"}
         ({"resources": {"limits": {"memory": "1.5Gi"}}}, "/resources/limits/memory"),
         ({"preStopSeconds": -1}, "/preStopSeconds"),
         ({"tls": {**TLS, "listeners": []}}, "/tls/listeners"),
+        ({"securityContext": {"readOnlyRootFilesytem": True}}, "'readOnlyRootFilesytem'"),
+        ({"securityContext": {"runAsUser": 0}}, "/securityContext/runAsUser"),
+        ({"securityContext": {"capabilities": {"dorp": ["ALL"]}}}, "'dorp'"),
+        ({"securityContext": {"fsGroup": 1}}, "'fsGroup'"),
+        ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
+        ({"podSecurityContext": {"runAsNonroot": True}}, "'runAsNonroot'"),
+        (
+            {"podSecurityContext": {"seccompProfile": {"type": "Default"}}},
+            "/podSecurityContext/seccompProfile/type",
+        ),
         ({"networkPolicy": {"from": []}}, "'from'"),
         ({"metrics": {"prometheusRule": {"overrides": {"PlimsollSlow": {"when": "1"}}}}}, "'when'"),
         # What doesn't go together.
@@ -72,6 +86,14 @@ TLS = {"enabled": True, "existingSecret": "certificate"}
         ({"config": {"signals": {"max_bytes": 2**31}}}, "resources.limits.memory: "),
         ({"config": {"signals": {"max_bytes": None}}}, "resources.limits.memory: "),
         ({"metrics": {"serviceMonitor": {"enabled": True}}}, "metrics.serviceMonitor.tokenSecret.name: "),
+        (
+            {
+                "mode": "sidecar",
+                "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}},
+            },
+            "metrics.serviceMonitor.enabled: a sidecar",
+        ),
+        ({"mode": "sidecar", "networkPolicy": {"enabled": True}}, "networkPolicy.enabled: a sidecar"),
         ({"metrics": {"prometheusRule": {"disabled": ["PlimsollTired"]}}}, "`PlimsollTired`"),
     ],
     ids=str,
@@ -85,6 +107,37 @@ def test_a_sidecar_needs_its_mode():
         sidecar_app({"plimsoll": {"mode": "deployment", "auth": {"existingSecret": "callers"}}})
 
 
+def keys_of_the_api(name):
+    """The keys of one of its objects, and of the objects in it."""
+    folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+    schema = json.loads(
+        (folder / f"v{kubernetes_validate.latest_version()}-local-strict" / f"{name}-v1.json").read_text()
+    )
+    keys = {}
+    for key, each in schema["properties"].items():
+        inner = each.get("$ref") or each.get("items", {}).get("$ref")
+        keys[key] = keys_of_the_api(inner.rsplit(".", 1)[1].lower()) if inner else None
+    return keys
+
+
+def keys_of(schema):
+    schema = schema.get("items", schema)
+    return {key: keys_of(each) for key, each in schema["properties"].items()} if "properties" in schema else None
+
+
+@pytest.mark.parametrize("key", ["podSecurityContext", "securityContext"])
+def test_the_schema_has_the_keys_of_the_api(key):
+    ours = json.loads((CHART / "values.schema.json").read_text())["properties"][key]
+    assert keys_of(ours) == keys_of_the_api(key.lower())
+
+
 def test_good_values_are_taken():
     """Or the above would show nothing."""
     assert texts(enough()) and SIDECAR_APP.exists()
+    # As a platform wants it that gives each namespace users of its own.
+    own = {
+        "securityContext": {"runAsUser": None, "runAsGroup": None},
+        "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": 1000650000},
+    }
+    spec = workload(render(own))["spec"]["template"]["spec"]
+    assert "runAsUser" not in spec["securityContext"] | spec["containers"][0]["securityContext"]

@@ -2,13 +2,15 @@
 
 import itertools
 import json
+import re
 
 import kubernetes_validate
 import pytest
 import yaml
 from helm_python import lint
 
-from chart import CHART, NAME, NAMESPACE, enough, parsed, render, sidecar_app, texts, the, workload
+from chart import CHART, NAME, NAMESPACE, ROOT, enough, parsed, render, sidecar_app, texts, the, workload
+from fields import unknown_fields
 
 MODES = {
     "deployment": {},
@@ -78,23 +80,54 @@ SIDES = {
         "policyItems": [{"key": "m", "path": "feeds/malicious.netset"}],
     },
     "IPv6": {"listenAddress": "[::]"},
+    "nothing is kept": {"data": {"type": "memory"}},
+    "an account that is there": {"serviceAccount": {"create": False, "name": "theirs"}},
+    "spread otherwise": {
+        "replicas": 2,
+        "podDisruptionBudget": {"enabled": False},
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 2,
+                "topologyKey": "topology.kubernetes.io/region",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "plimsoll"}},
+            }
+        ],
+    },
+    "half at a time": {"replicas": 4, "podDisruptionBudget": {"maxUnavailable": "50%"}},
+    "no resources": {"resources": {"requests": None, "limits": None}},
 }
-EVERY = [pytest.param(mode, side, id=f"{mode}, {side}") for mode, side in itertools.product(MODES, SIDES)]
-EVERY += [pytest.param(mode, "TLS", id=f"{mode}, TLS") for mode in MODES if mode != "sidecar"]
+TLS_SIDES = {
+    "TLS": CERT_MANAGER | {"metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}},
+    "a certificate that is there": {
+        "tls": {"enabled": True, "existingSecret": "theirs"},
+        "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}},
+    },
+    "client certificates": {
+        "tls": {"enabled": True, "existingSecret": "theirs", "clientAuth": True, "listeners": ["grpc"]},
+        "config": {"auth": {"callers": [{"name": "spiffe://prod/edge/*", "permissions": ["decide"]}]}},
+        "metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}},
+    },
+}
+# A sidecar is asked on loopback, without TLS; a statefulset is there for its volume.
+NOT_WITH = {"sidecar": set(TLS_SIDES), "statefulset": {"nothing is kept"}}
+EVERY = [
+    pytest.param(mode, side, id=f"{mode}, {side}")
+    for mode, side in itertools.product(MODES, [*SIDES, *TLS_SIDES])
+    if side not in NOT_WITH.get(mode, ())
+]
 VERSIONS = ["1.30.0", kubernetes_validate.latest_version()]
 
 
 def values_of(mode, side):
-    side = (
-        CERT_MANAGER | {"metrics": {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}}}}
-        if side == "TLS"
-        else SIDES[side]
-    )
-    return enough(side, MODES[mode])
+    # Refused of a sidecar, whose pods and ports are the application's.
+    less = {"networkPolicy": {"enabled": False}, "metrics": {"serviceMonitor": {"enabled": False}}}
+    return enough((SIDES | TLS_SIDES)[side], MODES[mode], less if mode == "sidecar" else {})
 
 
 def check_custom(each):
     """What is not of Kubernetes itself: the fields that matter."""
+    assert unknown_fields(each) == []
     spec = each["spec"]
     if each["kind"] == "Certificate":
         assert spec["secretName"] and spec["issuerRef"] == {
@@ -166,6 +199,27 @@ def assert_no_rights(container):
     assert writable in ([], ["/var/lib/plimsoll"])
 
 
+def test_what_is_there_already_is_used_and_not_made():
+    kinds = lambda *values: {o["kind"] for o in render(*values)}
+    pod = lambda *values: workload(render(*values))["spec"]["template"]["spec"]
+    account = SIDES["an account that is there"]
+    assert "ServiceAccount" not in kinds(account) and pod(account)["serviceAccountName"] == "theirs"
+    # `default` is the namespace's own.
+    assert pod({"serviceAccount": {"create": False}})["serviceAccountName"] == "default"
+    certificate = TLS_SIDES["a certificate that is there"]
+    assert "Certificate" not in kinds(certificate)
+    (volume,) = [v for v in pod(certificate)["volumes"] if v["name"] == "plimsoll-tls"]
+    assert volume["secret"] == {"secretName": "theirs"}
+    # A monitor believes that Secret's authority, and only where HTTP has TLS.
+    endpoint = lambda side: the(render(TLS_SIDES[side]), "ServiceMonitor")["spec"]["endpoints"][0]
+    assert endpoint("a certificate that is there")["tlsConfig"]["ca"]["secret"]["name"] == "theirs"
+    assert endpoint("client certificates")["scheme"] == "http"
+    spread = SIDES["spread otherwise"]
+    assert "PodDisruptionBudget" not in kinds(spread)
+    assert pod(spread)["topologySpreadConstraints"] == spread["topologySpreadConstraints"]
+    assert "plimsoll-data" not in {v["name"] for v in pod(SIDES["nothing is kept"])["volumes"]}
+
+
 def test_services_find_the_pods():
     objects = render(SIDES["all that is optional"])
     template = workload(objects)["spec"]["template"]
@@ -222,6 +276,22 @@ def test_only_what_is_configured_may_go_out():
     assert egress({"config": {"jwt": {**jwks, "jwks": "/keys/jwks.json"}}}) == []
 
 
+def test_the_namespaces_of_gateways_may_be_let_in():
+    """As docs/deploy.md says it. Without that, only the release's own."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/deploy.md").read_text(), re.S)
+    (told,) = [yaml.safe_load(block) for block in blocks if block.startswith("networkPolicy:")]
+    policy = the(render(told), "NetworkPolicy")
+    kubernetes_validate.validate(policy, VERSIONS[0], strict=True)
+    named = [
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for rule in policy["spec"]["ingress"]
+        for peer in rule["from"]
+    ]
+    assert named == ["envoy-gateway-system", "shop", "traefik", "monitoring"]
+    own = the(render({"networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]["ingress"]
+    assert [rule["from"] for rule in own] == [[{"podSelector": {}}]] * 2
+
+
 def test_nobody_may_come_in_where_the_lists_are_empty():
     spec = the(render({"networkPolicy": {"enabled": True, "grpcFrom": [], "httpFrom": []}}), "NetworkPolicy")[
         "spec"
@@ -238,6 +308,21 @@ def test_the_memory_limit_is_told_to_the_server():
     assert config({"resources": {"limits": {"memory": 10**9}}})["server"]["max_resident_bytes"] == 9 * 10**8
     assert "max_resident_bytes" not in config({"resources": {"limits": None}})["server"]
     assert config({"config": {"server": {"max_resident_bytes": 7}}})["server"]["max_resident_bytes"] == 7
+
+
+def test_what_is_asked_for_is_what_it_takes():
+    """The figure in docs/performance.md is of the chart's own `max_entities`, and of nothing that is learned."""
+    measured = re.findall(r"; (\d+) MB; 10,000,010 signals", (ROOT / "docs/performance.md").read_text())
+    megabytes = int(measured[-1])
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert values["config"]["signals"]["max_entities"] == 1_000_000
+    (request,) = re.fullmatch(r"(\d+)Mi", values["resources"]["requests"]["memory"]).groups()
+    assert int(request) * 2**20 >= megabytes * 10**6 * 5 // 4
+    # Every place that names a figure names these.
+    places = [CHART / "values.yaml", ROOT / "docs/deploy.md", ROOT / "docs/operations.md"]
+    for place in places:
+        assert set(re.findall(r"(\d{3}) MB", place.read_text())) == {str(megabytes)}, place
+    assert f"{request} MiB asked" in (ROOT / "docs/deploy.md").read_text()
 
 
 def test_the_example_has_the_sidecar():

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from chart import CHART, NAME, render, shipped, sidecar_app, small, the, workload
+from chart import CHART, NAME, enough, render, shipped, sidecar_app, small, texts, the, workload
+from fields import unknown_fields
 from pod import BINARY, same_user, until
 
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -60,6 +61,32 @@ def test_what_is_rendered_runs(run, certificate, values):
     assert pod.stop() == 0, pod.log()
 
 
+def question_of_the_notes(*values):
+    """What the notes let one ask, and all that they say."""
+    notes = texts(enough(*values))["plimsoll/templates/NOTES.txt"]
+    (question,) = re.findall(r"-d '(.*)'", notes)
+    return json.loads(question), notes
+
+
+def test_a_policy_of_another_name_decides(run):
+    files = {n: t.replace("metadata: {name: session}", "metadata: {name: shop}") for n, t in small().items()}
+    renamed = [{"policies": None}, {"policies": files}]
+    told = [*renamed, {"config": {"default_policy": "shop"}}]
+    pod = run(render(*told)).ready()
+    status, text = pod.decide()
+    assert status == 200 and json.loads(text)["context"]["policy"]["name"] == "shop", text
+    question, notes = question_of_the_notes(*told)
+    assert pod.ask("/access/v1/evaluation", question)[0] == 200
+    assert "config.default_policy" not in notes
+    # Who doesn't say which is the default is told so, and the notes ask for one that there is.
+    pod = run(render(*renamed)).ready()
+    status, text = pod.decide()
+    assert status == 400 and "session" in text, text
+    question, notes = question_of_the_notes(*renamed)
+    assert "the default policy is `session`" in notes and "`config.default_policy`" in notes
+    assert pod.ask("/access/v1/evaluation", question)[0] == 200
+
+
 def test_the_sidecar_of_the_example_runs(run):
     objects = sidecar_app()
     pod = run(objects).ready()
@@ -71,6 +98,33 @@ def test_the_sidecar_of_the_example_runs(run):
     # Only this pod can reach gRPC; what HTTP tells others is what probes ask.
     assert pod.configured["grpc"][0] == "127.0.0.1" and pod.configured["http"][0] == "0.0.0.0"
     assert pod.stop() == 0, pod.log()
+
+
+def test_sidecars_are_scraped(run):
+    """By what the example has for it. That others than this machine need the token is tested with the server."""
+    tokens = enough()["auth"]["tokens"]
+    objects = sidecar_app(
+        {
+            "podMonitor": {"enabled": True, "tokenSecret": {"name": "scrape"}},
+            "plimsoll": {
+                "auth": {"tokens": tokens},
+                "metrics": {"prometheusRule": {"enabled": True}},
+            },
+        }
+    )
+    assert unknown_fields(the(objects, "PodMonitor")) == []
+    monitor = the(objects, "PodMonitor")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    labels = workload(objects)["spec"]["template"]["metadata"]["labels"]
+    assert labels.items() >= monitor["selector"]["matchLabels"].items()
+    assert endpoint["authorization"] == {"type": "Bearer", "credentials": {"name": "scrape", "key": "token"}}
+    pod = run(objects).ready()
+    (port,) = [p["containerPort"] for p in pod.container["ports"] if p["name"] == endpoint["port"]]
+    assert port == int(pod.configured["http"][1])
+    status, page = pod.ask(endpoint["path"])
+    # What PlimsollGone looks for.
+    assert status == 200 and "plimsoll_ready 1" in page
+    assert "absent(plimsoll_ready)" in str(the(objects, "PrometheusRule"))
 
 
 def test_who_has_no_token_is_refused(run):

@@ -73,6 +73,20 @@ annotations:
 {{- . | replace "/" "__" -}}
 {{- end -}}
 
+{{/* The names of the policies in `policies`, as a JSON list; those of a ConfigMap that is there already can't be seen. */}}
+{{- define "plimsoll.policyNames" -}}
+{{- $names := list -}}
+{{- range $_, $text := .Values.policies -}}
+{{- range regexSplit "(?m)^---" $text -1 -}}
+{{- $object := fromYaml . -}}
+{{- if and (eq "TrustPolicy" (toString $object.kind)) (kindIs "map" $object.metadata) -}}
+{{- with $object.metadata.name }}{{ $names = append $names (toString .) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | toJson -}}
+{{- end -}}
+
 {{/* "true" where HTTP is served by TLS. */}}
 {{- define "plimsoll.httpTls" -}}
 {{- if and .Values.tls.enabled (has "http" .Values.tls.listeners) -}}true{{- end -}}

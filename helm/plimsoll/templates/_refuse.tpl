@@ -65,7 +65,13 @@
 {{- end -}}
 {{- end -}}
 
-{{- if and $values.metrics.serviceMonitor.enabled (not $sidecar) (not $values.metrics.serviceMonitor.tokenSecret.name) -}}
+{{- if and $sidecar $values.metrics.serviceMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor.enabled: a sidecar has no Service to be scraped by: leave it out, and scrape the pods of the application's chart, at the port `plimsoll-http`, by a PodMonitor there (docs/deploy.md)" -}}
+{{- end -}}
+{{- if and $sidecar $values.networkPolicy.enabled -}}
+{{- fail "networkPolicy.enabled: a sidecar's pods are those of the application's chart: leave it out, and let a NetworkPolicy there say who reaches the port `plimsoll-http`" -}}
+{{- end -}}
+{{- if and $values.metrics.serviceMonitor.enabled (not $values.metrics.serviceMonitor.tokenSecret.name) -}}
 {{- fail "metrics.serviceMonitor.tokenSecret.name: metrics are not for everybody: name a Secret with a token that has some permission" -}}
 {{- end -}}
 {{- $known := list -}}

@@ -176,7 +176,8 @@ impl Outside {
         let lists = self.publisher.feeds().into_iter().map(|feed| Loaded {
             name: feed.spec.label().trim_start_matches("lists.").into(),
             entries: feed.entries as u64,
-            at: feed.loaded_at,
+            // A feed that died long ago is old also where the process is young.
+            at: feed.as_of,
             failing: feed.error.is_some(),
             absent: feed.absent,
         });

@@ -8,11 +8,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use maxminddb::Reader;
+use maxminddb::{Reader, WithinOptions};
 use serde::Deserialize;
 
 use super::lists::parse_prefix;
 use crate::model::{GeoField, Value};
+
+/// So many networks of a database are looked at to see what it is of.
+const LOOKED_AT: usize = 1000;
 
 /// Where geo answers come from.
 #[derive(Clone, Debug, Default)]
@@ -129,6 +132,33 @@ impl GeoFile {
         let reader = Reader::from_source(bytes).map_err(|error| error.to_string())?;
         reader.verify().map_err(|error| error.to_string())?;
         Ok(GeoFile(reader))
+    }
+
+    /// What its makers call its kind.
+    pub(super) fn kind(&self) -> &str {
+        &self.0.metadata().database_type
+    }
+
+    /// Whether it says of addresses where they are, as far as can be seen.
+    pub(super) fn has_places(&self) -> bool {
+        self.any(|entry: &CityEntry<'_>| {
+            entry.country.iso_code.is_some() || entry.location.latitude.is_some()
+        })
+    }
+
+    /// Whether it says of addresses whose they are.
+    pub(super) fn has_networks(&self) -> bool {
+        self.any(|entry: &AsnEntry<'_>| entry.autonomous_system_number.is_some())
+    }
+
+    /// Whether one of the first networks, if there are any, is like that.
+    fn any<'g, T: Deserialize<'g>>(&'g self, holds: impl Fn(&T) -> bool) -> bool {
+        let Ok(networks) = self.0.networks(WithinOptions::default()) else { return false };
+        let mut first = networks.take(LOOKED_AT).peekable();
+        first.peek().is_none()
+            || first.any(|found| {
+                found.ok().and_then(|it| it.decode().ok()?).is_some_and(|it| holds(&it))
+            })
     }
 
     pub(super) fn nodes(&self) -> usize {

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::json;
 
+use super::support::PATIENCE;
 use super::support::client::Request;
 use super::support::plimsoll::Plimsoll;
 use super::{POLICIES, ask, report};
@@ -74,6 +75,25 @@ fn decisions_are_counted_as_they_were_made() {
     let status = plimsoll.ask(&Request::get("/status")).json();
     let revision = status["policy"]["revision"].as_str().unwrap();
     assert_eq!(value(&page, &format!("plimsoll_policy_info{{revision=\"{revision}\"}}")), 1.0);
+}
+
+/// A feed that died two days ago, and a process that began just now.
+#[test]
+fn a_list_is_as_old_as_its_file() {
+    let plimsoll = busy();
+    let file = plimsoll.policies().join("feeds/malicious.netset");
+    let dead = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
+    std::fs::write(&file, "203.0.113.9\n").unwrap();
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(dead).unwrap();
+    let deadline = std::time::Instant::now() + PATIENCE;
+    loop {
+        let age =
+            value(&page(&plimsoll), r#"plimsoll_list_age_seconds{list="malicious_addresses"}"#);
+        if (172_800.0..172_900.0).contains(&age) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{age}");
+    }
 }
 
 #[cfg(target_os = "linux")]

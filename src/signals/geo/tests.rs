@@ -237,8 +237,16 @@ fn databases_are_feeds() {
     std::fs::write(&path, b"garbage").unwrap();
     assert_eq!(feeds.reload(Timestamp::EPOCH), 0);
     assert!(feeds.states()[0].error.is_some());
+    std::fs::write(&path, asn()).unwrap();
+    assert_eq!(feeds.reload(Timestamp::EPOCH), 0, "whose an address is is not where it is");
+    let error = feeds.states()[0].error.clone().unwrap();
+    assert_eq!(error, "it knows no places: it is a database `Test-ASN`");
     std::fs::write(&path, city()).unwrap();
     assert_eq!(feeds.reload(Timestamp::EPOCH), 1);
+    let source = GeoSource { path: path.clone(), optional: false };
+    let asn = Feeds::new(vec![FeedSpec::GeoAsn(source)], None);
+    assert_eq!(asn.reload(Timestamp::EPOCH), 0);
+    assert!(asn.states()[0].error.clone().unwrap().contains("no autonomous systems"));
     let loaded = feeds.load();
     assert_eq!(loaded.geo().place("192.0.2.1".parse().unwrap()).city, Some("Munich"));
 }

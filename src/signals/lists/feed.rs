@@ -231,6 +231,16 @@ impl Feed {
             return Err("larger than 1 GiB".to_owned());
         }
         let file = GeoFile::parse(fs::read(path).map_err(|error| error.to_string())?)?;
+        match &self.state.spec {
+            FeedSpec::GeoCity(_) if !file.has_places() => {
+                return Err(format!("it knows no places: it is a database `{}`", file.kind()));
+            }
+            FeedSpec::GeoAsn(_) if !file.has_networks() => {
+                let kind = file.kind();
+                return Err(format!("it knows no autonomous systems: it is a database `{kind}`"));
+            }
+            _ => {}
+        }
         let nodes = file.nodes();
         Ok((FeedContent::Geo(Arc::new(file)), nodes, BadLines::default()))
     }

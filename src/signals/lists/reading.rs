@@ -106,11 +106,12 @@ impl Fresh {
             return Err(format!("more bad lines than good ones; line {line}: {why}"));
         }
         // A download that went wrong, more often than a list that nobody is on any more.
-        if self.list.is_empty() && had > 0 && !self.meant_to_be_empty {
-            return Err(format!(
-                "it had {had} entries and has none now, so those stay; where that is meant, \
-                 write a line `# empty`"
-            ));
+        if self.list.is_empty() && !self.meant_to_be_empty {
+            let why = match had {
+                0 => "it has no entries".to_owned(),
+                had => format!("it had {had} entries and has none now, so those stay"),
+            };
+            return Err(format!("{why}; where that is meant, write a line `# empty`"));
         }
         Ok(self.into_parts())
     }

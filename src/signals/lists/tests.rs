@@ -225,6 +225,15 @@ fn a_feed_is_read_again_when_its_file_changes_and_kept_when_it_breaks() {
     assert_eq!(feeds.reload(T2), 0);
     assert_eq!(asked(&feeds, "192.0.2.2"), Value::Bool(true));
 
+    // After a restart there is nothing to go on with: it is unknown who is in it.
+    put("");
+    let anew = Feeds::new(vec![spec.clone()], None);
+    assert_eq!(anew.reload(T2), 0);
+    assert_eq!(asked(&anew, "192.0.2.2"), Value::Missing);
+    assert!(anew.states()[0].error.clone().unwrap().starts_with("it has no entries"));
+    put("192.0.2.2\n");
+    assert_eq!(feeds.reload(T2), 1);
+
     // The next catalog with the same feed goes on with what is loaded.
     let next = Feeds::new(vec![spec], Some(&feeds));
     assert_eq!(asked(&next, "192.0.2.2"), Value::Bool(true));

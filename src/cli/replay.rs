@@ -1,22 +1,23 @@
 //! `plimsoll replay`: a file of events through the real engine, with the file's time.
 
+mod lines;
+mod summary;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal as _, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use serde::Serialize;
 
+use self::lines::Lines;
+use self::summary::{Tally, text};
 use super::style;
 use crate::replay::{
-    Delay, Event, Measured, Scenario, Traffic, Verdicts, Within, World, generate, places, plots,
+    Event, Measured, Scenario, Traffic, Verdicts, Within, World, generate, places, plots,
 };
-
-/// The bar on a terminal moves so often (events).
-const TELL_EVERY: u64 = 20_000;
-/// So many bad lines are told one by one.
-const MOST_TOLD: u64 = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -90,188 +91,102 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             anyhow::anyhow!("`{}`: `{network}` is no address or network", path.display())
         })?;
     }
-    let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let mut input: Box<dyn BufRead> = if path == Path::new("-") {
-        Box::new(std::io::stdin().lock())
-    } else {
-        let file = File::open(path).with_context(|| format!("`{}`", path.display()))?;
-        Box::new(BufReader::with_capacity(1 << 20, file))
-    };
+    let mut lines = Lines::open(path)?;
     let mut output = args.decisions.as_deref().map(open).transpose()?;
 
     let began = Instant::now();
-    let mut progress = Progress::new(size);
     let (mut tally, mut verdicts) = (Tally::default(), Verdicts::default());
-    let mut line = String::new();
-    loop {
-        line.clear();
-        let read = input.read_line(&mut line).context("the events can't be read")?;
-        if read == 0 {
-            break;
-        }
-        progress.on(read as u64);
-        if line.trim().is_empty() {
-            continue;
-        }
+    let mut decision = Vec::new();
+    while let Some(line) = lines.next().context("the events can't be read")? {
+        let event = match line {
+            Ok(line) if line.trim().is_empty() => continue,
+            Ok(line) => Event::parse(line).map_err(|why| why.to_string()),
+            Err(why) => Err(why.to_string()),
+        };
         tally.events += 1;
-        let event = match Event::parse(&line) {
+        let event = match event {
             Ok(event) => event,
             Err(why) => {
-                tally.bad(progress.lines, &why);
+                tally.refuse(lines.number, &why);
                 continue;
             }
         };
+        tally.order.note(lines.number, event.at);
         match world.step(&event) {
             Ok(Some(decided)) => {
                 tally.decisions += 1;
                 if let Some(output) = &mut output {
-                    serde_json::to_writer(&mut *output, &decided)?;
-                    output.write_all(b"\n")?;
+                    decision.clear();
+                    serde_json::to_writer(&mut decision, &decided)?;
+                    decision.push(b'\n');
+                    if !heard(output.write_all(&decision))? {
+                        lines.end();
+                        return Ok(ExitCode::SUCCESS);
+                    }
                 }
                 if let Within::Request { truth: Some(truth), .. } = &event.within {
                     verdicts.add(&decided, truth);
                 }
             }
             Ok(None) => {}
-            Err(why) => tally.bad(progress.lines, &why),
+            Err(why) => tally.refuse(lines.number, &why),
         }
     }
-    if let Some(mut output) = output {
-        output.flush()?;
+    lines.end();
+    if let Some(mut output) = output
+        && !heard(output.flush())?
+    {
+        return Ok(ExitCode::SUCCESS);
     }
-    progress.end();
-    let seconds = began.elapsed().as_secs_f64();
-    let mut told = format!(
-        "{} events, {} decisions, {} refused lines, in {seconds:.1} s: {:.0} events/s\n",
-        tally.events,
-        tally.decisions,
-        tally.refused,
-        tally.events as f64 / seconds.max(1e-9),
-    );
+    let mut told = tally.text(began.elapsed().as_secs_f64());
     let measured = verdicts.measure();
     if let Some(measured) = &measured {
         told.push_str(&text(measured));
     }
+    // Before what may fail.
+    tell(args, &told);
     if let Some(folder) = &args.report {
         let measured = measured.context("there is no truth in the events, so no report")?;
-        let plots = plots(&measured, folder)?;
-        let file = folder.join("report.json");
-        std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")
-            .with_context(|| format!("`{}`", file.display()))?;
-        for path in plots.iter().chain([&file]) {
-            told.push_str(&format!("{}\n", path.display()));
+        for path in report(&tally, &measured, folder)? {
+            tell(args, &format!("{}\n", path.display()));
         }
     }
+    Ok(if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether decisions still have a reader: one that has seen enough, as `head -1`, is no error.
+fn heard(written: io::Result<()>) -> anyhow::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(why) => Err(why).context("decisions can't be written"),
+    }
+}
+
+fn tell(args: &Args, text: &str) {
     // Decisions on standard output are for another program.
     if args.decisions.as_deref() == Some(Path::new("-")) {
-        eprint!("{told}");
+        style::complain(format_args!("{}", text.trim_end()));
     } else {
-        style::print(&told);
-    }
-    Ok(if tally.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    events: u64,
-    decisions: u64,
-    refused: u64,
-}
-
-impl Tally {
-    fn bad(&mut self, line: u64, why: &impl std::fmt::Display) {
-        self.refused += 1;
-        if self.refused <= MOST_TOLD {
-            eprintln!("line {line}: {why}");
-        }
+        style::print(text);
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
-#[derive(Debug)]
-struct Progress {
-    size: u64,
-    read: u64,
-    lines: u64,
-    shown: bool,
-}
-
-impl Progress {
-    fn new(size: u64) -> Self {
-        Progress { size, read: 0, lines: 0, shown: std::io::stderr().is_terminal() }
+/// Writes the report and its plots; says where.
+fn report(tally: &Tally, measured: &Measured, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    #[derive(Serialize)]
+    struct Report<'r> {
+        lines: &'r Tally,
+        #[serde(flatten)]
+        measured: &'r Measured,
     }
-
-    fn on(&mut self, bytes: u64) {
-        self.read += bytes;
-        self.lines += 1;
-        if self.shown && self.size > 0 && self.lines.is_multiple_of(TELL_EVERY) {
-            let done = (self.read * 40 / self.size).min(40) as usize;
-            eprint!("\r[{}{}] {} events", "#".repeat(done), "-".repeat(40 - done), self.lines);
-        }
-    }
-
-    fn end(&self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
-    }
-}
-
-fn text(measured: &Measured) -> String {
-    let mut text = format!(
-        "{} requests with a truth, {} of attacks\naverage precision {:.3}, ROC AUC {:.4}\n",
-        measured.requests, measured.attacks, measured.average_precision, measured.roc_auc
-    );
-    for detection in &measured.detections {
-        text.push_str(&format!(
-            "{:5.1} % of attacks at risk {:.3}: {:.2} % of others asked again\n",
-            detection.detected * 100.0,
-            detection.risk,
-            detection.reauthenticated * 100.0
-        ));
-    }
-    text.push_str(&format!(
-        "the policy's own decisions stopped {:.1} % of attack requests and {:.2} % of others\n",
-        measured.stopped_attacks * 100.0,
-        measured.stopped_others * 100.0
-    ));
-    if measured.episodes > 0 {
-        let (stopped, all) = (measured.episodes_stopped, measured.episodes);
-        text.push_str(&format!("{stopped} of {all} attacks stopped{}\n", delay(measured.delay)));
-    }
-    for (name, kind) in &measured.kinds {
-        text.push_str(&format!(
-            "  {name}: {} of {}{}\n    {:.1} % of its {} requests stopped, average precision {:.3}, ROC AUC {:.4}\n",
-            kind.stopped,
-            kind.episodes,
-            delay(kind.delay),
-            kind.stopped_requests * 100.0,
-            kind.requests,
-            kind.average_precision,
-            kind.roc_auc,
-        ));
-    }
-    text
-}
-
-fn delay(delay: Option<Delay>) -> String {
-    let Some(delay) = delay else { return String::new() };
-    format!(
-        ", half of them by request {} and within {}, nine in ten by request {} and within {}",
-        delay.requests_median,
-        time(delay.seconds_median),
-        delay.requests_90,
-        time(delay.seconds_90)
-    )
-}
-
-fn time(seconds: f64) -> String {
-    match seconds {
-        ..120.0 => format!("{seconds:.0} s"),
-        ..7200.0 => format!("{:.0} min", seconds / 60.0),
-        ..172_800.0 => format!("{:.1} h", seconds / 3600.0),
-        _ => format!("{:.1} d", seconds / 86_400.0),
-    }
+    let mut files = plots(measured, folder)?;
+    let file = folder.join("report.json");
+    let report = Report { lines: tally, measured };
+    std::fs::write(&file, serde_json::to_string_pretty(&report)? + "\n")
+        .with_context(|| format!("`{}`", file.display()))?;
+    files.push(file);
+    Ok(files)
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {

@@ -59,7 +59,7 @@ pub struct Announced {
 
 /// What a request really was: for measuring, never for deciding.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`truth` is true, false or the name of an attack")]
 pub enum Truth {
     /// Whether it was an attack.
     Attack(bool),
@@ -78,7 +78,7 @@ impl Truth {
 pub enum EventError {
     #[error("not JSON of an event: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("`{0}` is a time in RFC 3339 or in milliseconds since 1970")]
+    #[error("`{0}` is a time from 1970 to 9999, in RFC 3339 or in milliseconds since 1970")]
     Time(&'static str),
     #[error(transparent)]
     Question(#[from] QuestionError),
@@ -104,7 +104,7 @@ struct Line<R> {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a time is in RFC 3339 or a whole number of milliseconds since 1970")]
 enum Time {
     Millis(i64),
     Text(String),
@@ -192,13 +192,15 @@ impl<R> Line<R> {
 
 impl Time {
     fn read(self, key: &'static str) -> Result<Timestamp, EventError> {
-        match self {
-            Time::Millis(millis) => Ok(Timestamp::from_millis(millis)),
-            Time::Text(text) => {
-                let at: jiff::Timestamp = text.parse().map_err(|_| EventError::Time(key))?;
-                Ok(Timestamp::from_millis(at.as_millisecond()))
-            }
+        let at = match self {
+            Time::Millis(millis) => jiff::Timestamp::from_millisecond(millis),
+            Time::Text(text) => text.parse(),
+        };
+        let millis = at.map_err(|_| EventError::Time(key))?.as_millisecond();
+        if millis < 0 {
+            return Err(EventError::Time(key));
         }
+        Ok(Timestamp::from_millis(millis))
     }
 }
 

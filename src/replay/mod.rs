@@ -12,6 +12,7 @@ mod curves;
 mod event;
 mod generate;
 mod measure;
+mod order;
 mod plot;
 #[cfg(test)]
 mod tests;
@@ -21,5 +22,6 @@ pub use curves::{Detection, Point};
 pub use event::{Announced, Event, EventError, Reported, Truth, Within};
 pub use generate::{Scenario, Traffic, generate, places};
 pub use measure::{Delay, Kind, Measured, Verdicts};
+pub use order::{Odd, Order};
 pub use plot::plots;
 pub use world::{Decided, PlaceLine, World, WorldError};

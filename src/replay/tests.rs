@@ -2,6 +2,7 @@ use super::*;
 
 mod labels;
 mod measures;
+mod order;
 
 /// The policies that docs/detection.md measures.
 const TAKEOVERS: &str = include_str!("../../examples/takeovers/policies.yaml");
@@ -118,6 +119,11 @@ fn a_line_that_is_no_event_is_told_and_changes_nothing() {
         ("{", "EOF"),
         (r#"{"at": 1}"#, "one of `request`, `report`, `label` and `expected`"),
         (r#"{"at": "yesterday", "request": {}}"#, "RFC 3339"),
+        (r#"{"at": 1e3, "request": {}}"#, "a whole number of milliseconds"),
+        (r#"{"at": -1, "request": {}}"#, "from 1970 to 9999"),
+        (r#"{"at": "1969-12-31T23:59:59Z", "request": {}}"#, "from 1970 to 9999"),
+        (r#"{"at": 9223372036854775807, "request": {}}"#, "from 1970 to 9999"),
+        (r#"{"at": 1, "request": {}, "truth": 7}"#, "`truth` is true, false or the name"),
         (r#"{"at": 1, "requests": {}}"#, "unknown field"),
         (r#"{"at": 1, "request": {"subject": {}}}"#, "`subject.type` is missing"),
         (r#"{"at": 1, "request": {}, "then": [{}]}"#, "missing field `entity`"),

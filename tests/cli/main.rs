@@ -9,8 +9,10 @@ mod explain;
 mod folder;
 mod init;
 mod reach;
+mod replay;
 mod server;
 mod signals;
+mod terminal;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

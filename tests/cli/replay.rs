@@ -5,6 +5,7 @@ mod svg;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
@@ -271,6 +272,40 @@ fn lines_that_are_late_or_far_ahead_are_told() {
     let decided = fs::read_to_string(decisions).unwrap();
     let decided: Vec<i64> = lines(&decided).map(|line| line["at"].as_i64().unwrap()).collect();
     assert_eq!(decided, [0, 30, 30, 3650, 3650, 3650].map(|day| BEGIN + day * DAY));
+}
+
+/// The one thing that a replay has from elsewhere: of what age a list is.
+#[test]
+fn the_time_of_a_lists_file_is_part_of_what_it_says() {
+    let folder = folder();
+    let change = |file: &str, from: &str, to: &str| {
+        let path = folder.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from));
+        fs::write(path, text.replace(from, to)).unwrap();
+    };
+    change("catalog.yaml", "path: odd.txt}", "path: odd.txt, half_life: 10d}");
+    change(
+        "door.yaml",
+        "managed: {value: device.managed,",
+        "managed: {value: user.country in lists.odd_countries,",
+    );
+    let policies = folder.path().to_str().unwrap();
+    let report = json!({"at": BEGIN, "report": {"entity": {"type": "user", "id": "u1"}, "signals": {"country": "QQ", "age_days": 1, "sign_ins": 1}}});
+    let events = format!("{report}\n{}", requests(&[BEGIN])[0]);
+    let args = ["replay", "-", "--policies", policies, "--policy", "door", "--decisions", "-"];
+    let confidence = |days: i64| {
+        let written = UNIX_EPOCH + Duration::from_millis((BEGIN - days * DAY).unsigned_abs());
+        let list = fs::File::options().write(true).open(folder.path().join("odd.txt")).unwrap();
+        list.set_modified(written).unwrap();
+        let ran = run_with_input(&args, &events);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        lines(&ran.out).next().unwrap()["confidence"].as_f64().unwrap()
+    };
+    let (now, ten, twenty) = (confidence(0), confidence(10), confidence(20));
+    // What the list is asked for is 40 % of the policy.
+    assert_eq!((now, confidence(10)), (1.0, ten));
+    assert!((ten - 0.8).abs() < 1e-9 && (twenty - 0.7).abs() < 1e-9, "{ten} {twenty}");
 }
 
 #[test]

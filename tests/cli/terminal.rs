@@ -23,14 +23,9 @@ pub(crate) fn run_on_a_terminal(mut command: Command) -> Ran {
     // The end comes once nobody has the terminal open.
     drop(command);
     let mut controller = File::from(controller);
-    let (mut shown, mut some) = (Vec::new(), [0; 4096]);
-    loop {
-        match controller.read(&mut some) {
-            Ok(read) => shown.extend_from_slice(&some[..read]),
-            Err(why) if why.raw_os_error() == Some(Errno::IO.raw_os_error()) => break,
-            Err(why) => panic!("{why}"),
-        }
-    }
+    let mut shown = Vec::new();
+    let end = controller.read_to_end(&mut shown).unwrap_err();
+    assert_eq!(end.raw_os_error(), Some(Errno::IO.raw_os_error()), "{end}");
     let mut ran = Ran::from(child.wait_with_output().unwrap());
     ran.err = String::from_utf8(shown).unwrap();
     ran

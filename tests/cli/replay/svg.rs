@@ -21,8 +21,8 @@ impl Svg {
         let (mut svg, mut open) = (Svg::default(), Vec::new());
         let mut roots = 0;
         loop {
-            let event =
-                reader.read_event().unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+            let event = reader.read_event();
+            let event = event.map_err(|why| format!("{}: {why}", file.display())).unwrap();
             match event {
                 Event::Start(tag) => {
                     roots += usize::from(open.is_empty());
@@ -93,9 +93,9 @@ impl Svg {
 pub(crate) fn area_below(curve: &[(f64, f64)]) -> f64 {
     let (&(left, bottom), &(right, top)) = (curve.first().unwrap(), curve.last().unwrap());
     assert!(left < right && top < bottom, "{curve:?}");
-    let slices = curve.windows(2).map(|ends| {
-        let [(x0, y0), (x1, y1)] = ends else { unreachable!() };
-        (x1 - x0) * (bottom - (y0 + y1) / 2.0)
-    });
+    let slices = curve
+        .iter()
+        .zip(curve.iter().skip(1))
+        .map(|((x0, y0), (x1, y1))| (x1 - x0) * (bottom - (y0 + y1) / 2.0));
     slices.sum::<f64>() / ((right - left) * (bottom - top))
 }

@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     while let Some(line) = lines.next().context("the events can't be read")? {
         let event = match line {
             Ok(line) if line.trim().is_empty() => continue,
-            Ok(line) => Event::parse(line).map_err(|why| why.to_string()),
+            Ok(line) => Event::parse(line.trim()).map_err(|why| why.to_string()),
             Err(why) => Err(why.to_string()),
         };
         tally.events += 1;

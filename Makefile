@@ -22,7 +22,7 @@ help: ## Lists what there is
 
 .PHONY: test
 test: toolchain envoy python helm ## Runs all tests, and those of the policies
-	@scripts/need /usr/sbin/nginx=nginx-light curl=curl
+	@scripts/need /usr/sbin/nginx=nginx-light curl=curl git=git
 	$(CARGO) test --locked --all-features
 	$(MAKE) --no-print-directory test-helm
 	$(CARGO) run --locked --quiet -- check policies --strict

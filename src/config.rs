@@ -2,6 +2,8 @@
 
 mod data;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::collections::BTreeMap;

@@ -23,9 +23,21 @@ use plimsoll::policy::source::{Document, DocumentKind, SourceSet};
 use plimsoll::policy::testing;
 use serde_json::{Value as Json, json};
 
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 24] = [
     "policies",
     "benches/policies",
+    "docs/cookbook/api-keys",
+    "docs/cookbook/bank-transfer",
+    "docs/cookbook/break-glass",
+    "docs/cookbook/cold-start",
+    "docs/cookbook/composing-scores",
+    "docs/cookbook/contractors",
+    "docs/cookbook/healthcare-off-network",
+    "docs/cookbook/impossible-travel",
+    "docs/cookbook/new-device",
+    "docs/cookbook/per-action-thresholds",
+    "docs/cookbook/service-accounts",
+    "docs/cookbook/shadow-rollout",
     "examples/envoy-demo/policies",
     "examples/exfiltration/policies.yaml",
     "examples/identities/policies.yaml",
@@ -350,18 +362,41 @@ fn the_reference() {
     assert!(refused > 1000, "the schema refuses only {refused} mistakes");
 }
 
+/// The twelve cases are those that are there, in the cookbook's page and in its folder.
+#[test]
+fn every_case_of_the_cookbook_is_here() {
+    let cases: Vec<&str> =
+        FOLDERS.iter().filter_map(|name| name.strip_prefix("docs/cookbook/")).collect();
+    assert_eq!(cases.len(), 12);
+    let cookbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cookbook");
+    let mut found: Vec<String> = std::fs::read_dir(&cookbook)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().unwrap().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, cases);
+    let page = std::fs::read_to_string(cookbook.join("README.md")).unwrap();
+    for case in cases {
+        assert!(page.contains(&format!("]({case}/policy.yaml)")), "the page has no link to {case}");
+    }
+}
+
 /// Each key has a word for the person who writes it.
 #[test]
 fn every_key_is_described() {
     fn walk(value: &Json, at: &str, bare: &mut Vec<String>) {
-        if let Some(properties) = value.get("properties").and_then(Json::as_object) {
-            // Conditions and `$defs/Kind` repeat keys that are described where they belong.
-            let repeats = at.ends_with("/if") || at.ends_with("/else");
-            for (key, value) in properties.iter().filter(|_| !repeats) {
-                let said = value.get("description").is_some() || value.get("const").is_some();
-                if !said && value != &json!(false) {
-                    bare.push(format!("{at}/{key}"));
-                }
+        // Conditions and `$defs/Kind` repeat keys that are described where they belong.
+        let repeats = at.ends_with("/if") || at.ends_with("/else");
+        let properties = value.get("properties").and_then(Json::as_object).filter(|_| !repeats);
+        // Also where the policy chooses the key.
+        let chosen = value.get("additionalProperties").filter(|of| of.is_object());
+        let chosen = chosen.map(|of| ("NAME", of));
+        let named = properties.into_iter().flatten().map(|(key, of)| (key.as_str(), of));
+        for (key, value) in named.chain(chosen) {
+            if value.get("description").is_none() && *value != json!(false) {
+                bare.push(format!("{at}/{key}"));
             }
         }
         match value {

@@ -19,6 +19,9 @@ const FILES: [(&str, &str); 3] = [
 /// What the files point their editor to.
 const SCHEMA: &str = "plimsoll.schema.json";
 
+/// Somebody who may not buy yet, with what is known of them.
+const QUESTION: &str = r#"{"signals": {"user": {"orders": 9}}, "request": {"subject": {"type": "user", "id": "mia"}, "action": {"name": "buy"}}}"#;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folder; it is made where it is not there
@@ -58,7 +61,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say!("\nNext:");
     say!("  plimsoll check --strict {folder}");
     say!("  plimsoll test {folder}");
+    say!("  echo '{QUESTION}' |\n      plimsoll explain --policies {folder} --request -");
     // A server asks `session` where it is told no other.
     say!("  PLIMSOLL_DEFAULT_POLICY=starter plimsoll serve --policies {folder}");
+    say!(
+        "\nBehind Envoy, `serve --config FILE` takes a file whose `identity` says who a request is about."
+    );
+    say!(
+        "Unless told, that is what `jwt_authn` or a client certificate shows: docs/configuration.md"
+    );
     Ok(ExitCode::SUCCESS)
 }

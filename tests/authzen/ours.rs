@@ -39,6 +39,34 @@ fn a_step_up_says_what_it_asks_for() {
     assert_eq!(context["reason_user"], json!(["Please confirm"]));
 }
 
+/// With the policies that come with Plimsoll.
+#[test]
+fn what_alone_stands_in_the_way_is_said_in_the_policy_s_words() {
+    let policies = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let house = House::serving(policies.into(), None);
+    let session = json!({
+        "new_device": true, "new_country": false, "impossible_travel": false, "idp_risk": "none",
+        "mfa_method": "webauthn", "volume_ratio": 1, "privilege_escalations": 0, "attack_signatures": 0,
+    });
+    let healthy = json!({"managed": true, "os_patched": true, "disk_encrypted": true, "antivirus_active": true});
+    let report = |kind: &str, signals: Value| json!({"entity": {"type": kind, "id": "one"}, "signals": signals});
+    let reports = json!({"reports": [report("session", session), report("device", healthy)]});
+    let taken = house.ask("/v1/signals", &reports);
+    assert_eq!((&taken["accepted"], &taken["rejected"]), (&json!(12), &json!([])), "{taken}");
+
+    let entities = json!({"session": "one", "device": "one"});
+    let asked = with(question("alice", "read"), "context", json!({"entities": entities}));
+    let answer = house.ask(EVALUATION, &asked);
+    assert_eq!(answer["context"]["decision"], "step_up", "{answer}");
+    assert_eq!(
+        answer["context"]["counterfactual"],
+        json!({
+            "factor": "new_device", "value": 0.0, "needs": "false", "decision": "allow",
+            "text": "Confirm this device, and your access returns",
+        })
+    );
+}
+
 #[test]
 fn limits_are_for_those_who_enforce_them() {
     let house = House::new();

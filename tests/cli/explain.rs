@@ -96,6 +96,13 @@ fn a_running_server_is_asked() {
     assert_eq!(drawn.code, Some(0), "{}", drawn.err);
     assert!(drawn.out.contains("step_up by `prove`"), "{}", drawn.out);
     assert!(drawn.out.contains("44.0"), "{}", drawn.out);
+    // The counterfactual has come over the wire.
+    let lines: Vec<&str> = drawn.out.lines().map(str::trim).collect();
+    let otherwise = [
+        "otherwise    allow, with `age` 0.90 (value at least 90)",
+        "Only this stands in the way: Your account is young",
+    ];
+    assert!(lines.windows(2).any(|pair| pair == otherwise), "{}", drawn.out);
     let unknown = run_with_input(&args, &request.replace("door", "dor"));
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.err.contains("did you mean `door`?"), "{}", unknown.err);

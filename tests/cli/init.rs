@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value as Json;
 
-use crate::{Ran, run};
+use crate::{Ran, run, run_with_input};
 
 #[test]
 fn what_it_writes_is_good() {
@@ -17,6 +17,11 @@ fn what_it_writes_is_good() {
     assert!(out.contains(&format!("plimsoll check --strict {folder}")), "{out}");
     let served = format!("PLIMSOLL_DEFAULT_POLICY=starter plimsoll serve --policies {folder}");
     assert!(out.contains(&served), "{out}");
+    assert!(out.contains("whose `identity` says who a request is about"), "{out}");
+    let asked = out.lines().find_map(|line| line.trim().strip_prefix("echo '")).unwrap();
+    let asked = asked.strip_suffix("' |").unwrap();
+    let explain = ["explain", "--policies", folder, "--request", "-"];
+    assert!(out.contains(&format!("plimsoll {}", explain.join(" "))), "{out}");
     let policy = fs::read_to_string(format!("{folder}/policy.yaml")).unwrap();
     assert!(policy.contains("metadata: {name: starter,"), "{policy}");
 
@@ -25,6 +30,10 @@ fn what_it_writes_is_good() {
     let Ran { code, out, err } = run(&["test", folder]);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert!(out.contains("3 passed, 0 failed"), "{out}");
+
+    let Ran { code, out, err } = run_with_input(&explain, asked);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("deny by default, as no rule allows it"), "{out}");
 
     let Ran { code, out: schema, .. } = run(&["schema"]);
     assert_eq!(code, Some(0));

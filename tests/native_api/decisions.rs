@@ -115,6 +115,12 @@ async fn each_decision_has_what_belongs_to_it() {
     assert_eq!(step_up.reason_user, ["Please confirm", "Seldom seen"]);
     assert_eq!(step_up.shadow_decision(), Decision::Deny);
     assert_eq!(step_up.shadow_rules, ["strict_pay"]);
+    // Of 60 points for the habit it has 30; with 20 more there are the 90 that paying takes.
+    let other = step_up.counterfactual.clone().unwrap();
+    assert_eq!((&*other.factor, other.decision()), ("habit", Decision::Allow));
+    assert!((other.value - 50.0 / 60.0).abs() < 1e-6, "{other:?}");
+    assert_eq!(other.needs, "at least 75");
+    assert_eq!(other.text, "Only this stands in the way: Seldom seen");
 
     let large =
         EvaluateRequest { context: Some(context([("amount", number(1001.0))])), ..ask("pay") };

@@ -1,4 +1,5 @@
-//! What a new user does first: `docs/quickstart.md` word by word, and `make envoy-demo`.
+//! What a new user does first: `docs/quickstart.md` and the README's minute word by word, and
+//! `make envoy-demo`.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,6 +51,33 @@ fn the_quickstart_goes_as_documented() {
             format!("{log}:\n{}", text.join("\n"))
         });
         panic!("{why}\n\n{}", logs.join("\n"));
+    }
+}
+
+#[test]
+fn the_readme_s_minute_goes_as_documented() {
+    let clone = clone();
+    let text = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let (before, rest) = text.split_once("## In a minute\n").unwrap();
+    let (minute, _) = rest.split_once("\n## ").unwrap();
+    // So that line numbers are those of the file.
+    let minute = "\n".repeat(before.lines().count() + 1) + minute;
+    let document = Document::read("README.md", &minute).unwrap();
+    assert_eq!((document.left_out, document.blocks.len()), (1, 5));
+    let mut shell = Shell::start(clone.path(), &PORTS);
+    // What is left out: it was built, and its server has the other shell. The policies are
+    // as git has them.
+    let first = [
+        "git init -q . && git add policies",
+        "export PATH=$PWD/target/release:$PATH",
+        "plimsoll serve 2> serve.log &",
+        "curl -sf --retry 30 --retry-connrefused --retry-delay 1 http://127.0.0.1:9192/ready",
+    ];
+    let ran = shell.run(1, &first.map(str::to_owned));
+    assert_eq!((ran.failed, ran.said.as_slice()), (None, &["ready".to_owned()][..]));
+    if let Err(why) = document.run(&mut shell) {
+        let log = fs::read_to_string(clone.path().join("serve.log")).unwrap();
+        panic!("{why}\n\n{log}");
     }
 }
 

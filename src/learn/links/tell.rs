@@ -4,7 +4,9 @@ use super::graph::{FAR, Key};
 use super::{Links, span};
 use crate::learn::kept::LinkValue;
 use crate::learn::words;
-use crate::model::{EntityKind, LinkMeasure, LinkPlan, Linked, MeasureId, Seconds, Timestamp};
+use crate::model::{
+    EntityKind, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Seconds, Timestamp,
+};
 use crate::signals::{Cache, RecordBuilder, Summary};
 
 /// What is told of an entity.
@@ -70,7 +72,17 @@ impl Links {
 
     fn tell_entity(&self, plan: &LinkPlan, cache: &Cache, key: Key, now: Timestamp, what: What) {
         let Some(node) = self.graph.entities.get(&key) else { return };
+        // A rate, and how many share the entity's own id, are told where they change: said here,
+        // they would be nothing.
+        let is_of_edges = |measure: &&LinkMeasure| match measure.of {
+            Linked::Shared { identifier, .. } => plan
+                .identifier(identifier)
+                .is_none_or(|identifier| identifier.of != IdentifierOf::Own(node.kind)),
+            Linked::Distance { .. } | Linked::Cluster => true,
+            Linked::FlagRate { .. } => false,
+        };
         let asked = plan.measures.iter().filter(|measure| measure.kind == node.kind);
+        let asked = asked.filter(is_of_edges);
         let number = |measure: &LinkMeasure| self.number(key, measure, words::seconds(now));
         let asked = asked.map(|measure| (measure.id, measure));
         self.tell_one(cache, key, (node.kind, &node.id), asked, number, (now, what));

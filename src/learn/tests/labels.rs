@@ -50,6 +50,25 @@ proptest! {
     }
 }
 
+/// Links that change say nothing of labels, and must not say that there are none.
+#[test]
+fn a_flag_rate_stays_when_the_entity_is_seen_again() {
+    let rate = Linked::FlagRate { window: 30.0 * 86_400.0, delay: 3600.0 };
+    let mut house = house(8, LinkBounds::default(), &[(USER, rate), (USER, Linked::Cluster)]);
+    house.key("ada", "k1", 0);
+    house.label("ada", false, 0);
+    house.settle(2 * HOUR);
+    // One event that is legitimate: nobody of one is bad.
+    let expected = 4.0 * (1.0 / 101.0) / 5.0;
+    let told = |house: &super::links::House| house.told(USER, "ada", 0).unwrap();
+    assert!((told(&house) - expected).abs() < 1e-6, "{}", told(&house));
+    house.key("ada", "k2", 3 * HOUR);
+    house.key("bob", "k2", 3 * HOUR);
+    house.settle(4 * HOUR);
+    assert_eq!(house.told(USER, "ada", 1), Some(2.0), "its links were told anew");
+    assert!((told(&house) - expected).abs() < 1e-6, "{}", told(&house));
+}
+
 #[test]
 fn who_is_labelled_as_fraud_teaches_no_more_and_what_waited_is_dropped() {
     let mut house = house(8, LinkBounds::default(), &[]);

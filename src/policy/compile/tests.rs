@@ -2,6 +2,7 @@
 
 mod expected;
 mod keys;
+mod pages;
 mod reference;
 mod words;
 

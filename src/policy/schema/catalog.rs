@@ -163,7 +163,13 @@ fn route() -> Json {
             ("action", text("`action.name`; left out, by the method.")),
             (
                 "properties",
-                free("`resource.properties`", json!({"type": ["string", "number", "boolean"]})),
+                free(
+                    "`resource.properties`",
+                    json!({
+                        "type": ["string", "number", "boolean"],
+                        "description": "What `resource.properties.NAME` is of such a request.",
+                    }),
+                ),
             ),
         ],
     )

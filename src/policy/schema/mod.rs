@@ -55,11 +55,19 @@ fn document(name: &str, kind: DocumentKind) -> Json {
     if let Some(Json::Object(properties)) = document.get_mut("properties") {
         let mut all = Map::new();
         all.insert("apiVersion".to_owned(), version());
-        all.insert("kind".to_owned(), json!({"const": name}));
+        all.insert("kind".to_owned(), json!({"const": name, "description": means(kind)}));
         all.append(properties);
         *properties = all;
     }
     document
+}
+
+fn means(kind: DocumentKind) -> &'static str {
+    match kind {
+        DocumentKind::Catalog => "That the document says what can be known.",
+        DocumentKind::TrustPolicy => "That the document says what to make of what is known.",
+        DocumentKind::PolicyTest => "That the document says what a policy must do.",
+    }
 }
 
 fn version() -> Json {

@@ -140,7 +140,10 @@ fn given() -> Json {
                 "learned",
                 free(
                     "Values of functions of learned state: `\"deviation(user.download_bytes)\": 4.2`.",
-                    json!({"type": ["number", "boolean", "string"]}),
+                    json!({
+                        "type": ["number", "boolean", "string"],
+                        "description": "What the function gives that is written as a policy writes it.",
+                    }),
                 ),
             ),
             ("policies", free("Results of composed policies.", policy)),
@@ -180,7 +183,10 @@ fn announced() -> Json {
             "reference": text("A ticket, say."),
         },
         "propertyNames": {"$ref": "#/$defs/name"},
-        "additionalProperties": {"type": ["string", "null"]},
+        "additionalProperties": {
+            "type": ["string", "null"],
+            "description": "Of whom, by entity kind: the id, or `null` for who the request is about.",
+        },
     })
 }
 

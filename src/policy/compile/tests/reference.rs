@@ -15,14 +15,14 @@ use crate::policy::source::SourceSet;
 use crate::policy::testing;
 
 /// A fenced block: what it says that it is, its first line's number, its text.
-type Block = (String, usize, String);
+pub(super) type Block = (String, usize, String);
 
 pub(super) fn reference() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     std::fs::read_to_string(path).unwrap()
 }
 
-fn blocks(text: &str) -> Vec<Block> {
+pub(super) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut is_open = false;
     for (at, line) in text.lines().enumerate() {
@@ -60,7 +60,7 @@ fn indented(text: &str, by: usize) -> String {
 
 /// Compiles without a word, and passes its tests: how many there were.
 #[track_caller]
-fn holds(what: &str, documents: &str) -> usize {
+pub(super) fn holds(what: &str, documents: &str) -> usize {
     let set = SourceSet::from_memory([("policy.yaml", documents)]);
     let vocabulary = Vocabulary::new();
     let (snapshot, mut diagnostics) = compile(&set, &vocabulary);

@@ -235,7 +235,7 @@ fn different_values_are_estimated_within_the_stated_error() {
 }
 
 #[test]
-fn a_million_different_values_are_bounded() {
+fn a_hundred_thousand_different_values_are_bounded() {
     let mut house = house(&[window(86_400.0, Count::Distinct)]);
     for n in 0..100_000 {
         house.saw("u1", Value::Number(f64::from(n)), 0);

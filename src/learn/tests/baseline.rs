@@ -7,37 +7,138 @@ use crate::signals::{Usual, share_of_prior};
 
 const PLAIN: Baseline = Baseline { half_life: 14.0 * 86_400.0, season: None };
 
-/// The weighted mean and variance of all observations, computed from scratch.
-fn oracle(observations: &[(i64, f64)], now: i64, half_life: f64) -> (f64, f64) {
-    let weight = |seen: i64| ((seen - now) as f64 / 1e3 / half_life).exp2();
-    let all: f64 = observations.iter().map(|(seen, _)| weight(*seen)).sum();
-    let mean = observations.iter().map(|(seen, x)| weight(*seen) * x).sum::<f64>() / all;
-    let variance =
-        observations.iter().map(|(seen, x)| weight(*seen) * (x - mean).powi(2)).sum::<f64>() / all;
-    (mean, variance.sqrt())
+/// What is usual, computed anew from all observations, by the documented formulas alone.
+struct Oracle {
+    season: Option<Season>,
+    /// When, the value as it counts, and how far it was from the mean before.
+    seen: Vec<(i64, f64, f64)>,
+    clipped: usize,
+}
+
+impl Oracle {
+    fn new(season: Option<Season>) -> Self {
+        Oracle { season, seen: Vec::new(), clipped: 0 }
+    }
+
+    /// Weights are those at the last observation: of all later times they are in the same ratio.
+    fn weighted(&self) -> impl Iterator<Item = (f64, &(i64, f64, f64))> {
+        let last = self.seen.last().map_or(0, |(at, ..)| *at);
+        self.seen.iter().map(move |seen| (two_weeks_old(last - seen.0), seen))
+    }
+
+    /// Weight, mean and deviation without the season.
+    fn all(&self) -> (f64, f64, f64) {
+        let weight: f64 = self.weighted().map(|(weight, _)| weight).sum();
+        let sum: f64 = self.weighted().map(|(weight, (_, x, _))| weight * x).sum();
+        let mean = if weight > 0.0 { sum / weight } else { 0.0 };
+        let squares: f64 = self.weighted().map(|(w, (_, x, _))| w * (x - mean).powi(2)).sum();
+        let variance = if weight > 0.0 { squares / weight } else { 0.0 };
+        (weight, mean, variance.sqrt())
+    }
+
+    /// What the hour adds: its mean distance, drawn towards none while little is known.
+    fn hour(&self, now: i64) -> (f64, f64) {
+        let Some(season) = self.season else { return (0.0, f64::INFINITY) };
+        let part = |at: i64| match season {
+            Season::HourOfDay => at.div_euclid(HOUR).rem_euclid(24),
+            // `START` is a Monday's midnight.
+            Season::HourOfWeek => at.div_euclid(HOUR).rem_euclid(168),
+        };
+        let same = || self.weighted().filter(|(_, (at, ..))| part(*at) == part(now));
+        let weight: f64 = same().map(|(weight, _)| weight).sum();
+        let sum: f64 = same().map(|(weight, (.., off))| weight * off).sum();
+        (if weight > 0.0 { sum / (weight + 1.0) } else { 0.0 }, weight)
+    }
+
+    fn usual(&self, now: i64) -> (f64, f64) {
+        let (_, mean, deviation) = self.all();
+        (mean + self.hour(now).0, deviation)
+    }
+
+    fn observe(&mut self, now: i64, x: f64) {
+        let (weight, before, _) = self.all();
+        // Of the hour, as much as was known of it when something was last seen.
+        let is_known = weight >= 5.0 && self.hour(now).1 >= 2.0;
+        let (mean, deviation) = self.usual(now);
+        let reach = 3.0 * deviation.max(mean.abs() / 20.0);
+        let counts = if is_known { x.clamp(mean - reach, mean + reach) } else { x };
+        self.clipped += usize::from(counts != x);
+        let before = if weight > 0.0 { before } else { counts };
+        // What the hour adds counts this one as well.
+        self.seen.push((now, 0.0, counts - before));
+        let added = self.hour(now).0;
+        if let Some(last) = self.seen.last_mut() {
+            last.1 = counts - added;
+        }
+    }
+}
+
+/// The weight of an observation that is so old.
+fn two_weeks_old(millis: i64) -> f64 {
+    (-(millis as f64) / 1e3 / PLAIN.half_life).exp2()
+}
+
+/// Mostly something like a hundred, now and then anything at all.
+fn amount() -> impl Strategy<Value = f64> {
+    prop_oneof![8 => 90.0..110.0f64, 1 => -1e4..1e4f64, 1 => Just(0.0)]
+}
+
+/// As far apart as a rounding of `scale` in as many steps brings them.
+fn near(told: f64, expected: f64, within: f64) -> Result<(), TestCaseError> {
+    prop_assert!((told - expected).abs() <= within, "{} for {}", told, expected);
+    Ok(())
 }
 
 proptest! {
-    /// Values that nothing clips: mean and deviation are those of all observations.
+    /// Mean and deviation are those of all observations, of which each counts as if it
+    /// were at most three deviations off, from five on.
     #[test]
     fn a_baseline_is_the_weighted_mean_and_deviation(
-        steps in prop::collection::vec((0i64..4 * DAY / 1000, 90.0..110.0f64), 1..40),
+        steps in prop::collection::vec((0i64..DAY / 1000, amount()), 8..60),
+        huge in prop_oneof![1e6..1e12f64, -1e12..-1e6f64],
     ) {
-        let mut state = BaselineState::default();
-        let (mut now, mut seen) = (0, Vec::new());
-        for (seconds, x) in steps {
+        let (mut state, mut oracle, mut now) = (BaselineState::default(), Oracle::new(None), 0);
+        for (seconds, x) in steps.into_iter().chain([(60, huge)]) {
             now += seconds * 1000;
-            let usual = state.own(at(now), None);
-            let clipped = usual.weight >= 5.0
-                && (x - usual.mean).abs() > 3.0 * usual.deviation.max(usual.mean.abs() / 20.0);
-            prop_assume!(!clipped);
             state.observe(x, 1.0, at(now), &PLAIN);
-            seen.push((now, x));
+            oracle.observe(now, x);
+            let (mean, deviation) = oracle.usual(now);
+            let usual = state.own(at(now), None);
+            near(usual.mean, mean, 1e-8 * mean.abs().max(deviation).max(1.0))?;
+            near(usual.deviation, deviation, 1e-6 * deviation.max(mean.abs()).max(1.0))?;
+            near(usual.weight, oracle.all().0, 1e-9 * usual.weight)?;
         }
-        let (mean, deviation) = oracle(&seen, now, PLAIN.half_life);
-        let usual = state.own(at(now), None);
-        prop_assert!((usual.mean - mean).abs() < 1e-9 * mean.abs());
-        prop_assert!((usual.deviation - deviation).abs() < 1e-6 * deviation.max(1.0));
+        prop_assert!(oracle.clipped > 0, "{} is so far off that it is clipped", huge);
+    }
+
+    /// The same with a season: each hour has an offset, of its own weight.
+    #[test]
+    fn a_season_adds_what_its_hours_were_off(
+        season in prop::sample::select(&[Season::HourOfDay, Season::HourOfWeek][..]),
+        // Some hours of a week again and again, each in some weeks.
+        hours in prop::collection::vec(0i64..168, 1..6),
+        steps in prop::collection::vec((0usize..6, 0i64..HOUR, amount()), 20..80),
+    ) {
+        let how = Baseline { season: Some(season), ..PLAIN };
+        let (mut state, mut oracle) = (BaselineState::default(), Oracle::new(Some(season)));
+        let mut last = 0;
+        for (hour, millis, x) in steps {
+            let hour = hours[hour % hours.len()];
+            let mut now = hour * HOUR + millis / 1000 * 1000;
+            while now < last {
+                now += 7 * DAY;
+            }
+            last = now;
+            state.observe(x, 1.0, at(now), &how);
+            oracle.observe(now, x);
+            for asked in [now, now + HOUR, now + DAY, now + 7 * DAY] {
+                let (mean, deviation) = oracle.usual(asked);
+                let usual = state.own(at(asked), how.season);
+                // Offsets are kept in half the bits.
+                near(usual.mean, mean, 1e-3 * deviation.max(mean.abs()).max(1.0))?;
+                near(usual.deviation, deviation, 1e-3 * deviation.max(mean.abs()).max(1.0))?;
+            }
+        }
     }
 
     #[test]
@@ -111,6 +212,44 @@ fn what_is_usual_follows_the_hours_of_the_day() {
     assert!((night.mean - 11.0).abs() < 5.0, "{night:?}");
     // A hundred at night is far off; the deviation is that within the hours.
     assert!((100.0 - night.mean) / night.deviation.max(1.0) > 5.0, "{night:?}");
+}
+
+#[test]
+fn what_is_usual_follows_the_hours_of_the_week_from_monday_on() {
+    let weekly = Baseline { season: Some(Season::HourOfWeek), half_life: 1e9 };
+    let mut state = BaselineState::default();
+    for hour in 0..20 * 168i64 {
+        // Each hour of the week has a value of its own: 0 on Monday at midnight.
+        state.observe(1000.0 + (hour % 168) as f64, 1.0, at(hour * HOUR), &weekly);
+    }
+    let usual = |day: i64, hour: i64| {
+        state.own(at((20 * 7 + day) * DAY + hour * HOUR + HOUR / 2), weekly.season).mean
+    };
+    for day in 0..7 {
+        for hour in 0..24 {
+            let expected = 1000.0 + (day * 24 + hour) as f64;
+            let told = usual(day, hour);
+            // An hour that was seen twenty times is drawn to the mean by a twentieth.
+            assert!((told - expected).abs() < 84.0 / 20.0 + 4.0, "{day} {hour}: {told}");
+        }
+    }
+    assert!(usual(0, 0) + 150.0 < usual(6, 23), "Monday begins where Sunday ends");
+}
+
+/// What is kept is by the hour from Monday midnight on: a process of another version reads
+/// the same.
+#[test]
+fn weeks_are_kept_from_monday_on() {
+    let weekly = Baseline { season: Some(Season::HourOfWeek), ..PLAIN };
+    for (day, hour) in [(0, 0), (0, 9), (2, 23), (6, 23)] {
+        let mut state = BaselineState::default();
+        state.observe(1.0, 1.0, at(day * DAY + hour * HOUR + HOUR - 1), &weekly);
+        let mut words = Vec::new();
+        state.write(&mut words);
+        let parts = &words[3..];
+        let seen: Vec<usize> = (0..parts.len()).filter(|n| parts[*n] != 0).collect();
+        assert_eq!((parts.len(), seen), (168, vec![(day * 24 + hour) as usize]));
+    }
 }
 
 #[test]

@@ -1,9 +1,12 @@
 use proptest::prelude::*;
 
+use super::links;
 use super::support::{DAY, HOUR, SIGNAL, at, house, house_within};
-use crate::learn::Bounds;
+use crate::learn::{Bounds, LinkBounds, VALUES};
 use crate::model::{Baseline, Count, Familiar, Measured, Quantiles, Season, Value};
 use crate::signals::{SeenContext, SeenPlace};
+
+const MILLION: i64 = 1_000_000;
 
 fn all() -> [Measured; 10] {
     let familiar = Familiar { keep: 16, forget_after: 86_400.0 };
@@ -120,9 +123,45 @@ fn who_is_unseen_for_long_is_dropped() {
 
 #[test]
 fn a_user_with_a_million_devices_keeps_sixteen() {
+    let familiar = Familiar { keep: 16, forget_after: 86_400.0 };
+    let mut house = house(&[Measured::Familiar { signal: SIGNAL, familiar }]);
+    let device = |n: i64| format!("device-{n}");
+    let mut most = 0;
+    for n in 0..=MILLION {
+        house.saw("u1", Value::Text(&device(n)), n);
+        most = most.max(house.learner.bytes());
+    }
+    assert_eq!(house.learner.learned().observations, MILLION as u64 + 1);
+    assert!(most < 1024, "{most} bytes");
+    let is_familiar = |n| house.is_familiar("u1", Value::Text(&device(n))).unwrap();
+    assert!((MILLION - 15..=MILLION).all(is_familiar), "the last sixteen");
+    assert!(!(0..1000).any(is_familiar), "none of the first");
+}
+
+#[test]
+fn whatever_is_asked_many_values_are_bounded() {
     let mut house = house(&all());
     for n in 0..20_000 {
         house.saw("u1", Value::Text(&format!("device-{n}")), n * 10);
     }
     assert!(house.learner.bytes() < 8192, "{} bytes", house.learner.bytes());
+}
+
+#[test]
+fn a_user_with_a_hundred_thousand_devices_is_linked_by_eight() {
+    let bounds = LinkBounds { max_values: 1000, ..LinkBounds::default() };
+    let mut house = links::house(4, bounds, &[]);
+    for n in 0..=100_000 {
+        house.device("u1", &format!("device-{n}"), n);
+        if n % 100 == 0 {
+            house.learner.advance(at(n));
+            let held = house.learner.learned().links;
+            assert!(held.edges <= VALUES as u64 && held.values <= 1000, "{held:?}");
+            assert_eq!(held.entities, 1);
+        }
+    }
+    // Links are forgotten after ten hours here.
+    house.settle(100_000 + 11 * HOUR);
+    let held = house.learner.learned().links;
+    assert_eq!((held.entities, held.values, held.edges), (0, 0, 0));
 }

@@ -185,5 +185,12 @@ mod tests {
         // Berlin to New York.
         let away = distance_km(52.52, 13.405, &at(40.7128, -74.006));
         assert!((away - 6385.0).abs() < 5.0, "{away}");
+        // London to New York: 5570 km, as tables of distances have it.
+        let away = distance_km(51.5074, -0.1278, &at(40.7128, -74.006));
+        assert!((away - 5570.0).abs() < 1.0, "{away}");
+        // Nashville's airport to that of Los Angeles: 2887.2599506 km on a globe of 6372.8 km
+        // (Rosetta Code, "Haversine formula").
+        let away = distance_km(36.12, -86.67, &at(33.94, -118.40)) / EARTH_KM * 6372.8;
+        assert!((away - 2_887.259_950_6).abs() < 1e-6, "{away}");
     }
 }

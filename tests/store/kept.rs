@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tonic::Code;
 
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, report, report_durably, score, serve, status, until};
+use crate::{by_grpc, metric, report, report_durably, score, serve, status, until};
 
 fn user(id: &str) -> Option<Entity> {
     Some(Entity { r#type: "user".to_owned(), id: id.to_owned() })
@@ -95,6 +95,21 @@ fn a_familiar_device_and_a_window_survive_a_restart() {
     // Learning goes on from there: the third device is known, and so are the first ones.
     until(|| score(&second, "ann", "another"), |score| *score == 70.0);
     assert_eq!(score(&second, "ann", "d1"), 70.0);
+}
+
+#[test]
+fn a_profile_survives_a_kill_once_it_is_written() {
+    let data = TempDir::new().unwrap();
+    let mut first = serve(data.path());
+    until(|| score(&first, "ann", "d1"), |score| *score == 50.0);
+    // Nobody else is learned of here: the first that is written is her profile.
+    until(|| metric(&first, "plimsoll_store_learned_total"), |written| *written >= 1.0);
+    first.process.kill();
+
+    let second = serve(data.path());
+    // A profile that begins anew would know the second device, and not the first.
+    until(|| score(&second, "ann", "another"), |score| *score == 50.0);
+    assert_eq!(score(&second, "ann", "d1"), 50.0);
 }
 
 #[test]

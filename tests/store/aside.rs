@@ -65,7 +65,7 @@ fn a_damaged_profile_is_kept_aside() {
     until(|| score(&second, "ann", "d2"), |score| *score == 50.0);
     end(second);
     let (aside, learned) = found(&data, "profiles", &key);
-    assert_eq!(aside, [damaged.clone()]);
+    assert_eq!(aside, std::slice::from_ref(&damaged));
     assert!(learned.is_some_and(|learned| learned != damaged), "learned anew");
 
     // What lies there from an earlier start is told as well, and goes with who is forgotten.
@@ -124,7 +124,7 @@ fn damaged_links_are_kept_aside() {
     until(|| metric(&second, "plimsoll_links"), |links| *links == 1.0);
     end(second);
     let (aside, links) = found(&data, "links", &key);
-    assert_eq!(aside, [damaged.clone()]);
+    assert_eq!(aside, std::slice::from_ref(&damaged));
     assert!(links.is_some_and(|links| links.len() == damaged.len() + 1), "linked anew");
 }
 

@@ -122,7 +122,7 @@ impl Outside {
     fn tell_store(&self, status: &mut Map<String, Json>) {
         let Some(store) = &self.store else { return };
         let state = store.state(&self.pdp.cache);
-        if state.error.is_some()
+        if (state.error.is_some() || state.unreadable > 0)
             && let Some(Json::Array(degraded)) = status.get_mut("degraded")
         {
             degraded.push("store".into());
@@ -131,6 +131,8 @@ impl Outside {
             "loaded": state.loaded,
             "no_room_for": state.refused,
             "waiting": state.waiting,
+            "unreadable": state.unreadable,
+            "aside": state.aside,
             "error": state.error.as_deref(),
         });
         status.insert("store".to_owned(), told);
@@ -147,6 +149,8 @@ impl Outside {
             checkpoints: state.checkpoints,
             checkpoint_seconds: state.checkpoint_seconds,
             loaded: state.loaded,
+            learned: state.learned,
+            unreadable: state.unreadable,
         }
     }
 

@@ -78,12 +78,21 @@ pub struct Page<T> {
     pub next: Option<Vec<u8>>,
 }
 
+/// What is kept can't be read for now: it may be there, and is not to be written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread;
+
 /// Where profiles are kept. None of this may wait for a disk for long.
 pub trait Shelf: Debug + Send {
-    fn find(&mut self, kind: EntityKind, id: &str) -> Option<Kept>;
+    /// # Errors
+    /// While it can't be read.
+    fn find(&mut self, kind: EntityKind, id: &str) -> Result<Option<Kept>, Unread>;
 
     /// What is usual for all entities together.
-    fn find_common(&mut self, of: InCommon) -> Option<Kept>;
+    ///
+    /// # Errors
+    /// While it can't be read.
+    fn find_common(&mut self, of: InCommon) -> Result<Option<Kept>, Unread>;
 
     fn put(&mut self, kind: EntityKind, id: &str, kept: &Kept);
 
@@ -98,11 +107,17 @@ pub trait Shelf: Debug + Send {
     /// Keeps all links of an entity, in the place of those that are kept.
     fn put_links(&mut self, kind: EntityKind, id: &str, links: &[KeptLink]);
 
-    /// The labels from a key on; `None` where they can't be read for now.
-    fn labels(&mut self, from: &[u8]) -> Option<Page<KeptLabel>>;
+    /// The labels from a key on.
+    ///
+    /// # Errors
+    /// While they can't be read.
+    fn labels(&mut self, from: &[u8]) -> Result<Page<KeptLabel>, Unread>;
 
-    /// The links from a key on; `None` where they can't be read for now.
-    fn links(&mut self, from: &[u8]) -> Option<Page<Vec<KeptLink>>>;
+    /// The links from a key on.
+    ///
+    /// # Errors
+    /// While they can't be read.
+    fn links(&mut self, from: &[u8]) -> Result<Page<Vec<KeptLink>>, Unread>;
 
     /// Some of the entities whose records were put back with something that time
     /// changes; each is told once.

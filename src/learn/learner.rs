@@ -113,7 +113,7 @@ impl Learner {
     pub fn follow(&mut self, plan: Arc<Plan>) {
         let before = std::mem::replace(&mut self.plan, plan);
         self.links.follow(&self.plan.links);
-        self.restore_labels();
+        self.begin_labels();
         if before.links.identifiers != self.plan.links.identifiers {
             self.restore_links();
         }
@@ -241,9 +241,13 @@ impl Learner {
     /// Lets time pass until `now`: what is due is forgotten, and said to the cache.
     pub fn advance(&mut self, now: Timestamp) {
         self.tell();
+        self.read_again(now);
         self.take_restored(now);
+        self.restore_labels();
         self.restore_some_links();
-        while let Some(observation) = self.waiting.pop(now) {
+        while !self.lacks_labels()
+            && let Some(observation) = self.waiting.pop(now)
+        {
             if self.links.is_bad(observation.kind, &observation.id) {
                 self.mistrusted += 1;
             } else {

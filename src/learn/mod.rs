@@ -35,7 +35,9 @@ use crate::model::{Plan, Timestamp};
 use crate::signals::{Observations, Seen};
 
 pub use clock::Clock;
-pub use kept::{InCommon, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, time_of};
+pub use kept::{
+    InCommon, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, Unread, time_of,
+};
 pub use learner::{Bounds, Learned, Learner};
 pub use links::{EVENTS, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
 
@@ -65,6 +67,7 @@ pub fn run(
         }
         // A label is an event of the devices that its entity is linked to.
         while !learner.is_restoring()
+            && !learner.lacks_labels()
             && let Some(label) = observations.pop_label()
         {
             learner.label(&label);
@@ -80,7 +83,9 @@ pub fn run(
             tracing::warn!(seconds, "the clock has jumped: it is not believed for a while");
         }
         let mut learned = 0;
+        // Who is known for fraud is not to teach, as long as it isn't known who that is.
         while learned < BATCH
+            && !learner.lacks_labels()
             && let Some(observation) = observations.pop()
         {
             // Who asks for something to be forgotten is not to be told by the clock.

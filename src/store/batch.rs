@@ -6,7 +6,7 @@ use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
 
 use super::disk::{Disk, Fault};
 use super::shelf::{Place, Room};
-use super::{Store, codec};
+use super::{Store, aside, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
 
@@ -50,13 +50,17 @@ impl<'b> Batch<'b> {
     }
 
     /// Nothing that was learned of the entity may stay.
-    pub(super) fn forget_learned(&self, kind: EntityKind, id: &str) {
-        if let Some(number) = self.store.names.lock().kind(kind, &self.store.vocabulary) {
-            let mut waiting = self.store.waiting.lock();
-            for room in Room::ALL {
-                waiting.put(room, codec::key(number, id), None);
-            }
+    pub(super) fn forget_learned(&mut self, kind: EntityKind, id: &str) -> Result<(), Fault> {
+        let number = self.store.names.lock().kind(kind, &self.store.vocabulary);
+        let Some(number) = number else { return Ok(()) };
+        let key = codec::key(number, id);
+        let gone = aside::forget(self.disk, &mut self.batch, &key)?;
+        self.store.counts.aside.fetch_sub(gone, Relaxed);
+        let mut waiting = self.store.waiting.lock();
+        for room in Room::ALL {
+            waiting.put(room, key.clone(), None);
         }
+        Ok(())
     }
 
     pub(super) fn put_learned(

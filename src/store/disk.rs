@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -121,6 +122,8 @@ pub(super) struct Disk {
     profiles: Keyspace,
     links: Keyspace,
     labels: Keyspace,
+    /// What could not be read (`aside`).
+    pub(super) aside: Keyspace,
     _lock: File,
 }
 
@@ -158,7 +161,8 @@ impl Disk {
         let (entities, profiles) = (keyspace("entities")?, keyspace("profiles")?);
         // Those that an older version didn't know are made here.
         let (links, labels) = (keyspace("links")?, keyspace("labels")?);
-        Ok(Disk { database, meta, names, entities, profiles, links, labels, _lock: lock })
+        let aside = keyspace("aside")?;
+        Ok(Disk { database, meta, names, entities, profiles, links, labels, aside, _lock: lock })
     }
 
     pub(super) fn room(&self, room: Room) -> &Keyspace {
@@ -209,6 +213,12 @@ impl Disk {
         }
         Ok(names)
     }
+}
+
+/// Reads: a damaged file may be met by an assertion rather than an error.
+pub(super) fn read<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    let contradiction = || Fault::Damaged("its files contradict each other".to_owned());
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(contradiction()))
 }
 
 fn unusable(folder: &Path, why: &dyn std::fmt::Display) -> OpenError {

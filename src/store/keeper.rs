@@ -86,6 +86,9 @@ impl Keeper<'_> {
         }
         let disk = self.store.disk.read();
         let Some(disk) = &*disk else { return Ok(()) };
+        if let Some(why) = self.store.unread.lock().take() {
+            return Err(why);
+        }
         let taken = self.cache.take_changes(&mut self.changes);
         if let Some(taken) = taken {
             self.store.counts.waiting.store(self.changes.len() as u64, Relaxed);
@@ -145,9 +148,10 @@ impl Keeper<'_> {
         for ((kind, id), forgotten) in changed {
             let held = self.cache.read(kind, id);
             if forgotten {
-                batch.forget_learned(kind, id);
+                done = batch.forget_learned(kind, id);
             }
-            done = batch.put(kind, id, held.as_ref().and_then(Held::record), now);
+            done =
+                done.and_then(|()| batch.put(kind, id, held.as_ref().and_then(Held::record), now));
             if done.is_err() {
                 break;
             }
@@ -173,6 +177,7 @@ impl Keeper<'_> {
         batch.commit()?;
         self.unsynced = true;
         self.store.waiting.lock().written(&all);
+        self.store.counts.learned.fetch_add(all.len() as u64, Relaxed);
         Ok(())
     }
 
@@ -228,6 +233,7 @@ impl Keeper<'_> {
         self.checkpoint_due = true;
         self.changes.clear();
         *self.store.disk.write() = None;
+        *self.store.unread.lock() = None;
     }
 
     fn reopen(&mut self) -> Result<(), Fault> {

@@ -1,14 +1,13 @@
 //! Putting what is kept into the cache, before this process says that it is ready.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 
-use super::disk::{Disk, Fault};
+use super::disk::{self, Disk, Fault};
 use super::{Store, codec};
 use crate::model::{EntityKind, MeasureId, Measured, Plan, SignalId};
 use crate::signals::Cache;
@@ -33,6 +32,7 @@ struct Loading<'l> {
     cache: &'l Cache,
     number: u16,
     kind: EntityKind,
+    name: Arc<str>,
     signals: Vec<Option<SignalId>>,
     measures: Vec<Option<MeasureId>>,
     /// What time alone changes.
@@ -71,8 +71,8 @@ impl Store {
         if kinds.is_empty() {
             return Ok(());
         }
-        let disk = self.disk.read();
-        let Some(disk) = &*disk else { return Ok(()) };
+        let open = self.disk.read();
+        let Some(disk) = &*open else { return Ok(()) };
         let began = std::time::Instant::now();
         let mut counts = BTreeMap::new();
         for (number, kind, name) in kinds {
@@ -86,15 +86,13 @@ impl Store {
                     cache,
                     number,
                     kind,
+                    name: Arc::clone(&name),
                     signals: names.signals_of(number, kind, &self.vocabulary),
                     measures: names.all_measures(&self.vocabulary),
                     windows: plan.measures().iter().filter(window).map(|m| m.id).collect(),
                 }
             };
-            // A damaged file may be met by an assertion rather than an error.
-            let done = catch_unwind(AssertUnwindSafe(|| loading.run()))
-                .unwrap_or_else(|_| Err(Fault::Damaged("its files contradict each other".into())));
-            let done = done
+            let done = disk::read(|| loading.run())
                 .map_err(|why| LoadError { folder: self.folder.clone(), why: why.to_string() })?;
             self.counts.loaded.fetch_add(done.entities, Relaxed);
             self.counts.refused.fetch_add(done.refused, Relaxed);
@@ -163,8 +161,13 @@ impl Loading<'_> {
         let mut loaded = Loaded::default();
         for entry in self.disk.entities.prefix(codec::part(self.number, part)) {
             let (key, value) = entry.into_inner()?;
-            let unreadable = || Fault::Damaged("a record can't be read".to_owned());
-            let id = codec::id_of(&key).ok_or_else(unreadable)?;
+            let id = codec::id_of(&key);
+            // Without it decisions would be others, and it would be written over: no start.
+            let unreadable = || {
+                let id = id.unwrap_or_default();
+                Fault::Damaged(format!("the record of {} `{id}` can't be read", self.name))
+            };
+            let id = id.ok_or_else(unreadable)?;
             let heard = codec::heard(&value).ok_or_else(unreadable)?;
             let mut moving = false;
             let restored = self.cache.restore(self.kind, id, heard, |record| {

@@ -10,6 +10,7 @@
 //! Kinds, signals and measures are kept by name: their numbers are given out anew by
 //! each process. `names` has the numbers that the store itself gave out.
 
+mod aside;
 mod batch;
 mod codec;
 mod disk;
@@ -37,7 +38,7 @@ pub use disk::OpenError;
 pub use load::LoadError;
 pub use shelf::Shelf;
 
-use disk::Disk;
+use disk::{Disk, Fault};
 use names::Names;
 use shelf::Waiting;
 
@@ -56,6 +57,8 @@ pub struct Store {
     durable: Arc<Durable>,
     counts: Counts,
     error: Mutex<Option<Arc<str>>>,
+    /// Why the learner could not read, until the keeper has looked at it.
+    unread: Mutex<Option<Fault>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +70,9 @@ struct Counts {
     loaded: AtomicU64,
     refused: AtomicU64,
     waiting: AtomicU64,
+    learned: AtomicU64,
+    unreadable: AtomicU64,
+    aside: AtomicU64,
 }
 
 /// What a store says of itself.
@@ -83,6 +89,12 @@ pub struct State {
     pub loaded: u64,
     /// Entities that the cache had no room for.
     pub refused: u64,
+    /// Profiles, links and labels that were written or removed.
+    pub learned: u64,
+    /// Entries that were found not to be readable since the start.
+    pub unreadable: u64,
+    /// Entries that lie aside, of this start and of earlier ones.
+    pub aside: u64,
     /// Why it fails, while it does.
     pub error: Option<Arc<str>>,
 }
@@ -95,6 +107,11 @@ impl Store {
     pub fn open(folder: &Path, vocabulary: Arc<Vocabulary>) -> Result<Self, OpenError> {
         let (disk, value_key) = Disk::open(folder)?;
         let names = disk.names().map_err(|why| why.of(folder))?;
+        let aside = aside::count(&disk).map_err(|why| why.of(folder))?;
+        if aside > 0 {
+            tracing::warn!(entries = aside, "some of what the store could not read lies aside");
+        }
+        let counts = Counts { aside: aside.into(), ..Counts::default() };
         Ok(Store {
             folder: folder.to_owned(),
             disk: RwLock::new(Some(disk)),
@@ -104,8 +121,9 @@ impl Store {
             vocabulary,
             value_key,
             durable: Arc::default(),
-            counts: Counts::default(),
+            counts,
             error: Mutex::default(),
+            unread: Mutex::default(),
         })
     }
 
@@ -138,6 +156,9 @@ impl Store {
             checkpoint_seconds: count(&self.counts.checkpoint_micros) as f64 / 1e6,
             loaded: count(&self.counts.loaded),
             refused: count(&self.counts.refused),
+            learned: count(&self.counts.learned),
+            unreadable: count(&self.counts.unreadable),
+            aside: count(&self.counts.aside),
             error: self.error.lock().clone(),
         }
     }

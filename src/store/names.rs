@@ -64,6 +64,10 @@ impl Names {
         self.kinds.iter().zip(0..).filter_map(|(name, number)| Some((number, name.as_ref()?)))
     }
 
+    pub(super) fn kind_name(&self, number: u16) -> Option<Arc<str>> {
+        self.kinds.get(usize::from(number))?.clone()
+    }
+
     /// Whether something may be kept of a kind that this process has not written.
     pub(super) fn was_read(&self, number: u16) -> bool {
         usize::from(number) < self.kinds_read

@@ -52,6 +52,7 @@ impl Retention {
         };
         let stays: Seconds = Bounds::default().retention / 2f64.powi(self.halvings);
         let mut batch = Batch::new(store, disk);
+        let mut unreadable = Vec::new();
         let range = (Bound::Excluded(after), Bound::Unbounded);
         for entry in disk.room(Room::Profiles).range(range).take(AT_ONCE) {
             let (key, value) = entry.into_inner()?;
@@ -61,7 +62,14 @@ impl Retention {
             let entry = (Room::Profiles, key);
             // What waits to be written is news.
             if is_old && !store.waiting.lock().has(&entry) {
-                batch.put_learned(&entry, None)?;
+                // How old it is, is not to be believed of one that is damaged.
+                let names = store.names.lock();
+                if codec::decode_profile(&value, &names, &store.vocabulary).is_none() {
+                    unreadable.push((entry.1.clone(), value.to_vec()));
+                } else {
+                    drop(names);
+                    batch.put_learned(&entry, None)?;
+                }
                 self.dropped += 1;
             } else {
                 self.stayed += 1;
@@ -69,6 +77,7 @@ impl Retention {
             self.after = Some(entry.1);
         }
         batch.commit()?;
+        store.set_aside(disk, Room::Profiles, &unreadable)?;
         if self.after.is_none() {
             self.finish(most);
         }
@@ -154,7 +163,7 @@ mod tests {
         for expected in [1801, 901, 451, 231] {
             assert_eq!(left(100, &mut retention), expected);
         }
-        assert!(InCommon::ALL.into_iter().all(|of| shelf.find_common(of).is_some()));
-        assert!(shelf.find(kind, "u2999").is_some());
+        assert!(InCommon::ALL.into_iter().all(|of| shelf.find_common(of).unwrap().is_some()));
+        assert!(shelf.find(kind, "u2999").unwrap().is_some());
     }
 }

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::disk::{self, Disk, Fault};
 use super::names::Names;
 use super::{Store, codec};
-use crate::learn::{self, InCommon, Kept, KeptLabel, KeptLink, Page};
+use crate::learn::{self, InCommon, Kept, KeptLabel, KeptLink, Page, Unread};
 use crate::model::{EntityKind, Vocabulary};
 
 /// What is usual for all entities together is kept under these keys; keys of entities are
@@ -104,19 +105,32 @@ impl Shelf {
         Some(codec::key(kind, id))
     }
 
-    fn read(&self, key: &[u8]) -> Option<Kept> {
+    /// Reads the disk. One that fails is the keeper's to open again.
+    fn on_disk<T>(&self, read: impl FnOnce(&Disk) -> Result<T, Fault>) -> Result<T, Unread> {
+        let open = self.0.disk.read();
+        let disk = open.as_ref().ok_or(Unread)?;
+        disk::read(|| read(disk)).map_err(|why| {
+            self.0.failed_to_read(why);
+            Unread
+        })
+    }
+
+    fn read(&self, key: &[u8]) -> Result<Option<Kept>, Unread> {
         let Store { names, vocabulary, .. } = &*self.0;
         let waiting = self.0.waiting.lock().entries.get(&(Room::Profiles, key.to_vec())).cloned();
         if let Some(waiting) = waiting {
-            return codec::decode_profile(&waiting?, &names.lock(), vocabulary);
+            let decode = |kept: Arc<[u8]>| codec::decode_profile(&kept, &names.lock(), vocabulary);
+            return Ok(waiting.and_then(decode));
         }
-        // While the store fails nothing is known, and all is learned anew.
-        let found = self.0.disk.read().as_ref()?.room(Room::Profiles).get(key).ok()??;
-        let kept = codec::decode_profile(&found, &names.lock(), vocabulary);
-        if kept.is_none() {
-            tracing::error!("a profile in the store can't be read; it is learned anew");
-        }
-        kept
+        self.on_disk(|disk| {
+            let Some(found) = disk.room(Room::Profiles).get(key)? else { return Ok(None) };
+            let kept = codec::decode_profile(&found, &names.lock(), vocabulary);
+            if kept.is_none() {
+                let unreadable = (key.to_vec(), found.to_vec());
+                self.0.set_aside(disk, Room::Profiles, &[unreadable])?;
+            }
+            Ok(kept)
+        })
     }
 
     fn write(&self, room: Room, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -129,35 +143,38 @@ impl Shelf {
         room: Room,
         from: &[u8],
         decode: impl Fn(&[u8], &Names, &Vocabulary) -> Option<T>,
-    ) -> Option<Page<T>> {
-        let disk = self.0.disk.read();
-        let names = self.0.names.lock();
+    ) -> Result<Page<T>, Unread> {
         let vocabulary = &self.0.vocabulary;
-        let mut page = Page { entries: Vec::new(), next: None };
-        for (read, entry) in disk.as_ref()?.room(room).range(from..).enumerate() {
-            let (key, value) = entry.into_inner().ok()?;
-            if read == PAGE {
-                page.next = Some(key.to_vec());
-                break;
-            }
-            let kind = codec::kind_of(&key).and_then(|kind| names.kind_id(kind, vocabulary));
-            match (codec::id_of(&key), decode(&value, &names, vocabulary)) {
-                (Some(id), Some(read)) => {
-                    page.entries.extend(kind.map(|kind| (kind, id.into(), read)));
+        self.on_disk(|disk| {
+            let mut page = Page { entries: Vec::new(), next: None };
+            let mut unreadable = Vec::new();
+            for (read, entry) in disk.room(room).range(from..).enumerate() {
+                let (key, value) = entry.into_inner()?;
+                if read == PAGE {
+                    page.next = Some(key.to_vec());
+                    break;
                 }
-                _ => tracing::error!(?room, "an entry in the store can't be read; it is left out"),
+                let names = self.0.names.lock();
+                let kind = codec::kind_of(&key).and_then(|kind| names.kind_id(kind, vocabulary));
+                match (codec::id_of(&key), decode(&value, &names, vocabulary)) {
+                    (Some(id), Some(read)) => {
+                        page.entries.extend(kind.map(|kind| (kind, id.into(), read)));
+                    }
+                    _ => unreadable.push((key.to_vec(), value.to_vec())),
+                }
             }
-        }
-        Some(page)
+            self.0.set_aside(disk, room, &unreadable)?;
+            Ok(page)
+        })
     }
 }
 
 impl learn::Shelf for Shelf {
-    fn find(&mut self, kind: EntityKind, id: &str) -> Option<Kept> {
-        self.read(&self.key(kind, id)?)
+    fn find(&mut self, kind: EntityKind, id: &str) -> Result<Option<Kept>, Unread> {
+        self.key(kind, id).map_or(Ok(None), |key| self.read(&key))
     }
 
-    fn find_common(&mut self, of: InCommon) -> Option<Kept> {
+    fn find_common(&mut self, of: InCommon) -> Result<Option<Kept>, Unread> {
         self.read(common(of))
     }
 
@@ -197,11 +214,11 @@ impl learn::Shelf for Shelf {
         self.write(Room::Links, key, links);
     }
 
-    fn labels(&mut self, from: &[u8]) -> Option<Page<KeptLabel>> {
+    fn labels(&mut self, from: &[u8]) -> Result<Page<KeptLabel>, Unread> {
         self.page(Room::Labels, from, codec::decode_label)
     }
 
-    fn links(&mut self, from: &[u8]) -> Option<Page<Vec<KeptLink>>> {
+    fn links(&mut self, from: &[u8]) -> Result<Page<Vec<KeptLink>>, Unread> {
         self.page(Room::Links, from, codec::decode_links)
     }
 

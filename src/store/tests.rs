@@ -1,4 +1,5 @@
 mod links;
+mod unread;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -167,6 +167,14 @@ pub(super) const STORE_CHECKPOINT_SECONDS: Name =
     counter("plimsoll_store_checkpoint_seconds", "Time that these took");
 pub(super) const STORE_LOADED: Name =
     gauge("plimsoll_store_loaded_entities", "Entities that were loaded from the store");
+pub(super) const STORE_LEARNED: Name = counter(
+    "plimsoll_store_learned",
+    "Profiles, links and labels that the store has written or removed",
+);
+pub(super) const STORE_UNREADABLE: Name = counter(
+    "plimsoll_store_unreadable",
+    "Entries of the store that could not be read, and were set aside",
+);
 
 // Telemetry itself.
 

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::client::Request;
 use crate::support::plimsoll::Plimsoll;
-use crate::{report, report_durably, score, serve, status, until};
+use crate::{metric, report, report_durably, score, serve, status, until};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 /// How large the process may make files from now on; `None`: as large as it likes.
@@ -36,11 +35,7 @@ fn a_full_disk_leaves_decisions_going_and_is_caught_up_with() {
     assert_eq!(score(&server, "bob", "d1"), 30.0);
     let told = until(|| status(&server), |status| status["store"]["error"].is_string());
     assert!(told["degraded"].as_array().unwrap().contains(&json!("store")), "{told}");
-    let metric = |name: &str| {
-        let page = server.ask(&Request::get("/metrics")).body;
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name} in {page}")).parse::<f64>().unwrap()
-    };
+    let metric = |name: &str| metric(&server, name);
     assert_eq!(metric("plimsoll_store_failing"), 1.0);
     // Told once, however often it is tried.
     until(|| metric("plimsoll_store_failures_total"), |failures| *failures >= 2.0);

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tonic::Code;
 
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, report, report_durably, score, serve, status, until};
+use crate::{by_grpc, metric, report, report_durably, score, serve, status, until};
 
 fn user(id: &str) -> Option<Entity> {
     Some(Entity { r#type: "user".to_owned(), id: id.to_owned() })
@@ -98,6 +98,21 @@ fn a_familiar_device_and_a_window_survive_a_restart() {
 }
 
 #[test]
+fn a_profile_survives_a_kill_once_it_is_written() {
+    let data = TempDir::new().unwrap();
+    let mut first = serve(data.path());
+    until(|| score(&first, "ann", "d1"), |score| *score == 50.0);
+    // Nobody else is learned of here: the first that is written is her profile.
+    until(|| metric(&first, "plimsoll_store_learned_total"), |written| *written >= 1.0);
+    first.process.kill();
+
+    let second = serve(data.path());
+    // A profile that begins anew would know the second device, and not the first.
+    until(|| score(&second, "ann", "another"), |score| *score == 50.0);
+    assert_eq!(score(&second, "ann", "d1"), 50.0);
+}
+
+#[test]
 fn what_is_forgotten_stays_forgotten() {
     let data = TempDir::new().unwrap();
     let mut first = serve(data.path());
@@ -119,13 +134,12 @@ fn what_is_forgotten_stays_forgotten() {
     let third = serve(data.path());
     assert_eq!(known(&third, "ann"), Err(Code::NotFound));
     assert!(known(&third, "bob").is_ok());
-    assert_eq!(score(&third, "ann", "d1"), 0.0);
-    // She is new now: what she was known with does not come back with her.
+    // As of somebody new, of whom no risk is known: this device is learned.
+    assert_eq!(score(&third, "ann", "other"), 0.0);
     report_durably(&third, "ann", &json!({"login_failed": 1}));
-    let learned = until(|| score(&third, "ann", "other"), |score| *score >= 50.0);
-    assert_eq!(learned, 60.0);
-    let again = score(&third, "ann", "d2");
-    assert_eq!(again, 10.0);
+    until(|| score(&third, "ann", "other"), |score| *score == 60.0);
+    // What she was known with does not come back with her.
+    assert_eq!(score(&third, "ann", "d1"), 10.0);
 }
 
 #[test]

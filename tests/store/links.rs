@@ -9,9 +9,9 @@ use tempfile::TempDir;
 
 use crate::support::client::Request;
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, report_durably, score, until};
+use crate::{by_grpc, metric, report_durably, score, until};
 
-const LINKS: &str = r#"
+pub(crate) const LINKS: &str = r#"
 apiVersion: plimsoll/v1
 kind: Catalog
 entities: {user: {}, device: {}}
@@ -35,7 +35,7 @@ rules:
   - {name: all, when: 'score >= 0', decision: allow}
 "#;
 
-fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
+pub(crate) fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
     let entity = json!({"type": "user", "id": id});
     let labels = json!({"labels": [{"entity": entity, "label": "fraud", "at": at.to_string()}]});
     let post = Request::post("/v1/labels", labels.to_string());
@@ -89,4 +89,26 @@ fn links_and_labels_survive_and_a_forgotten_one_does_not() {
     // Nobody near is labelled any more.
     until(|| score(&third, "ann", "d5"), |score| *score == 0.0);
     until(|| score(&third, "mallory", "d1"), |score| *score < 50.0);
+}
+
+#[test]
+fn links_survive_a_kill_once_they_are_written() {
+    let data = TempDir::new().unwrap();
+    let serve = || {
+        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
+        plimsoll.wait_for("ready", 0);
+        plimsoll
+    };
+    let mut first = serve();
+    // Nothing else is learned here: the first that is written is this.
+    report_durably(&first, "ann", &json!({"address_key": "k1"}));
+    until(|| metric(&first, "plimsoll_store_learned_total"), |written| *written >= 1.0);
+    first.process.kill();
+
+    let second = serve();
+    report_durably(&second, "bob", &json!({"address_key": "k1"}));
+    let at = Timestamp::now();
+    label_as_fraud(&second, "bob", at);
+    // Ann is one step off, by what was written before the kill.
+    until(|| score(&second, "ann", "d9"), |score| *score == 25.0);
 }

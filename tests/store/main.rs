@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aside;
 mod faults;
 mod kept;
 mod links;
@@ -67,6 +68,12 @@ fn score(plimsoll: &Plimsoll, user: &str, device: &str) -> f64 {
 
 fn status(plimsoll: &Plimsoll) -> Value {
     plimsoll.ask(&Request::get("/status")).json()
+}
+
+fn metric(plimsoll: &Plimsoll, name: &str) -> f64 {
+    let page = plimsoll.ask(&Request::get("/metrics")).body;
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
 }
 
 /// Asks again until `is` takes it: something that another thread does is on its way.

@@ -107,7 +107,11 @@ fn a_damaged_record_is_refused() {
         entities.insert(key, "short").unwrap();
         database.persist(PersistMode::SyncAll).unwrap();
     }
-    is_told(&refused(data.path()), data.path(), "is damaged (a record can't be read)");
+    is_told(
+        &refused(data.path()),
+        data.path(),
+        "is damaged (the record of user `ann` can't be read)",
+    );
 }
 
 #[test]

@@ -5,10 +5,13 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::{Learner, span};
-use crate::learn::kept::{InCommon, Kept, KeptMeasure, Shelf};
+use crate::learn::kept::{InCommon, Kept, KeptMeasure, Shelf, Unread};
 use crate::learn::profile::Profile;
 use crate::learn::words;
 use crate::model::{EntityKind, MeasureId, Timestamp};
+
+/// So many profiles that could not be read are tried again at once.
+const AT_ONCE: usize = 256;
 
 /// A shelf, and what it has yet to be told.
 #[derive(Debug)]
@@ -16,40 +19,76 @@ pub(super) struct Keeping {
     shelf: Box<dyn Shelf>,
     changed: HashSet<(EntityKind, Box<str>)>,
     common_changed: bool,
-    labels_are_back: bool,
+    unread: NotRead,
+    labels: Labels,
     /// Where the links that are not back yet begin.
     links_from: Option<Vec<u8>>,
+}
+
+/// What could not be read when it was needed. It is not written over: what is learned
+/// meanwhile goes once it can be read, and is there.
+#[derive(Debug, Default)]
+struct NotRead {
+    profiles: HashSet<(EntityKind, Box<str>)>,
+    common: Vec<InCommon>,
+}
+
+/// How far the labels that are kept are back.
+#[derive(Debug, Default)]
+enum Labels {
+    /// The catalog has not named the kinds yet.
+    #[default]
+    Unnamed,
+    /// Those from a key on are not.
+    From(Vec<u8>),
+    Back,
 }
 
 impl Learner {
     /// Keeps profiles on `shelf`, and goes on from what is there.
     pub fn keep_on(&mut self, mut shelf: Box<dyn Shelf>) {
+        let mut unread = NotRead::default();
         for of in InCommon::ALL {
-            self.common.restore(of, shelf.find_common(of).unwrap_or_default().measures);
+            match shelf.find_common(of) {
+                Ok(kept) => self.common.restore(of, kept.unwrap_or_default().measures),
+                Err(Unread) => unread.common.push(of),
+            }
         }
         self.links.keep_from_now();
         self.keeping = Some(Keeping {
             shelf,
             changed: HashSet::new(),
             common_changed: false,
-            labels_are_back: false,
+            unread,
+            labels: Labels::default(),
             links_from: None,
         });
     }
 
-    /// Puts back the labels that are kept, once the catalog has named the kinds. All
-    /// together: who is known for fraud is not to teach meanwhile.
+    /// The catalog has named the kinds: labels that are kept can be put back.
+    pub(super) fn begin_labels(&mut self) {
+        if let Some(keeping) = &mut self.keeping
+            && matches!(keeping.labels, Labels::Unnamed)
+        {
+            keeping.labels = Labels::From(Vec::new());
+        }
+        self.restore_labels();
+    }
+
+    /// Whether labels that are kept are not back yet: until they are, nobody teaches.
+    pub fn lacks_labels(&self) -> bool {
+        self.keeping.as_ref().is_some_and(|keeping| matches!(keeping.labels, Labels::From(_)))
+    }
+
+    /// Puts back the labels that are kept, all together, or as far as they can be read.
     pub(super) fn restore_labels(&mut self) {
         let Some(keeping) = &mut self.keeping else { return };
-        if std::mem::replace(&mut keeping.labels_are_back, true) {
-            return;
-        }
-        let mut from = Some(Vec::new());
-        while let Some(page) = from.take().and_then(|from| keeping.shelf.labels(&from)) {
+        while let Labels::From(from) = &keeping.labels {
+            let Ok(page) = keeping.shelf.labels(from) else { return };
             for (kind, id, label) in &page.entries {
                 self.links.restore_label(*kind, id, label);
             }
-            from = page.next;
+            keeping.labels = page.next.map_or(Labels::Back, Labels::From);
         }
     }
 
@@ -65,7 +104,7 @@ impl Learner {
     pub(super) fn restore_some_links(&mut self) {
         let Some(keeping) = &mut self.keeping else { return };
         let Some(from) = &keeping.links_from else { return };
-        let Some(page) = keeping.shelf.links(from) else { return };
+        let Ok(page) = keeping.shelf.links(from) else { return };
         for (kind, id, links) in &page.entries {
             self.links.restore(&self.plan.links, *kind, id, links);
         }
@@ -97,7 +136,17 @@ impl Learner {
     /// Takes a profile from the shelf, where it is there.
     fn take(&mut self, kind: EntityKind, id: &str, now: Timestamp) {
         let Some(keeping) = &mut self.keeping else { return };
-        let Some(kept) = keeping.shelf.find(kind, id) else { return };
+        let kept = match keeping.shelf.find(kind, id) {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return,
+            Err(Unread) => return self.note_unread(kind, id),
+        };
+        self.put_back(kind, id, kept, now);
+    }
+
+    /// Puts a profile that was kept in the place of the one there is.
+    fn put_back(&mut self, kind: EntityKind, id: &str, kept: Kept, now: Timestamp) {
+        let Some(keeping) = &mut self.keeping else { return };
         let seen = words::from_seconds(kept.seen);
         if now.millis() >= seen.millis().saturating_add(span(self.bounds.retention)) {
             keeping.shelf.remove(kind, id);
@@ -134,6 +183,41 @@ impl Learner {
         }
     }
 
+    fn note_unread(&mut self, kind: EntityKind, id: &str) {
+        let Some(keeping) = &mut self.keeping else { return };
+        let unread = &mut keeping.unread.profiles;
+        // One that is not in memory is read again when its entity is observed.
+        if unread.len() >= self.bounds.max_profiles.saturating_mul(2) {
+            unread.retain(|(kind, id)| self.profiles.find(*kind, id).is_some());
+        }
+        unread.insert((kind, id.into()));
+    }
+
+    /// Tries again what could not be read. What was learned for longer stays: what is kept
+    /// takes the place of what was learned meanwhile.
+    pub(super) fn read_again(&mut self, now: Timestamp) {
+        let Some(keeping) = &mut self.keeping else { return };
+        while let Some(of) = keeping.unread.common.last().copied() {
+            let Ok(kept) = keeping.shelf.find_common(of) else { return };
+            self.common.restore(of, kept.unwrap_or_default().measures);
+            keeping.unread.common.pop();
+            keeping.common_changed = true;
+        }
+        if keeping.unread.profiles.is_empty() {
+            return;
+        }
+        let some: Vec<_> = keeping.unread.profiles.iter().take(AT_ONCE).cloned().collect();
+        for entity in some {
+            let Some(keeping) = &mut self.keeping else { return };
+            let Ok(kept) = keeping.shelf.find(entity.0, &entity.1) else { return };
+            keeping.unread.profiles.remove(&entity);
+            match kept {
+                Some(kept) => self.put_back(entity.0, &entity.1, kept, now),
+                None => keeping.changed.extend(Some(entity)),
+            }
+        }
+    }
+
     pub(super) fn note_changed(&mut self, kind: EntityKind, id: &str) {
         if let Some(keeping) = &mut self.keeping {
             keeping.changed.insert((kind, id.into()));
@@ -143,7 +227,9 @@ impl Learner {
 
     pub(super) fn note_removed(&mut self, kind: EntityKind, id: &str) {
         if let Some(keeping) = &mut self.keeping {
-            keeping.changed.remove(&(kind, id.into()));
+            let entity = (kind, id.into());
+            keeping.changed.remove(&entity);
+            keeping.unread.profiles.remove(&entity);
             keeping.shelf.remove(kind, id);
         }
     }
@@ -161,6 +247,9 @@ impl Learner {
     fn keep_all(&mut self, at_once: bool) {
         let Some(keeping) = &mut self.keeping else { return };
         for (kind, id) in keeping.changed.drain() {
+            if keeping.unread.profiles.contains(&(kind, id.clone())) {
+                continue;
+            }
             let place = self.profiles.find(kind, &id);
             let Some(profile) = place.and_then(|place| self.profiles.get(place)) else { continue };
             let measures = profile.measures().map(|(head, words)| KeptMeasure {
@@ -174,12 +263,18 @@ impl Learner {
         self.links.keep(&mut *keeping.shelf);
         if std::mem::take(&mut keeping.common_changed) {
             let measures = self.common.kept_usual();
-            keeping.shelf.put_common(InCommon::Usual, &Kept { seen: 0, measures });
-            if let Some(measures) = self.common.kept_spreads() {
+            if !keeping.unread.common.contains(&InCommon::Usual) {
+                keeping.shelf.put_common(InCommon::Usual, &Kept { seen: 0, measures });
+            }
+            if !keeping.unread.common.contains(&InCommon::Spreads)
+                && let Some(measures) = self.common.kept_spreads()
+            {
                 keeping.shelf.put_common(InCommon::Spreads, &Kept { seen: 0, measures });
             }
         }
-        if let Some(measures) = self.common.kept_crowds(at_once) {
+        if !keeping.unread.common.contains(&InCommon::Crowds)
+            && let Some(measures) = self.common.kept_crowds(at_once)
+        {
             keeping.shelf.put_common(InCommon::Crowds, &Kept { seen: 0, measures });
         }
     }

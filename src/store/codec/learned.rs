@@ -120,13 +120,18 @@ pub(in crate::store) fn decode_label(
     vocabulary: &Vocabulary,
 ) -> Option<KeptLabel> {
     let mut rest = Rest(bytes);
-    let (at, bad) = (rest.u32()?, rest.u8()?);
+    let at = rest.u32()?;
+    let bad = match rest.u8()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
     let mut with = Vec::new();
     while !rest.0.is_empty() {
         let (kind, id) = rest.entity(names, vocabulary)?;
         with.extend(kind.map(|kind| (kind, id.into())));
     }
-    Some(KeptLabel { bad: bad != 0, at, with })
+    Some(KeptLabel { bad, at, with })
 }
 
 fn encode_entity(

@@ -1,0 +1,137 @@
+//! A store that can't be read for a while: what is kept is not written over meanwhile.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use crate::learn::{Bounds, Learner, Shelf as _};
+use crate::model::{
+    EntityKind, Measure, Measured, Plan, Quantiles, SignalId, SignalType, Timestamp, Value,
+    Vocabulary,
+};
+use crate::signals::{Cache, Label, Limits, Observation, Secrets, Seen};
+use crate::store::disk::Fault;
+use crate::store::{Shelf, Store};
+
+struct House {
+    store: Arc<Store>,
+    cache: Arc<Cache>,
+    plan: Arc<Plan>,
+    kind: EntityKind,
+    signal: SignalId,
+    _folder: tempfile::TempDir,
+}
+
+fn at(hour: i64) -> Timestamp {
+    Timestamp::from_millis(1_780_272_000_000 + hour * 3_600_000)
+}
+
+fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let vocabulary = Arc::new(Vocabulary::new());
+    let kind = vocabulary.kind("user").unwrap();
+    let signal = vocabulary.signal(kind, "x", SignalType::Number).unwrap();
+    let name = "quantiles(user.x)";
+    let of = Measured::Quantiles { signal, quantiles: Quantiles { half_life: 1e6 } };
+    let id = vocabulary.measure(name).unwrap();
+    let plan = Arc::new(Plan::new(vec![Measure { id, kind, name: name.into(), of }]));
+    let store = Arc::new(Store::open(folder.path(), vocabulary).unwrap());
+    let cache = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])).journaled();
+    House { store, cache: Arc::new(cache), plan, kind, signal, _folder: folder }
+}
+
+impl House {
+    fn learner(&self) -> Learner {
+        let mut learner = Learner::new(Arc::clone(&self.cache), Bounds::default(), 1);
+        learner.keep_on(Box::new(Shelf(Arc::clone(&self.store))));
+        learner.follow(Arc::clone(&self.plan));
+        learner
+    }
+
+    fn observe(&self, learner: &mut Learner, id: &str, hour: i64, x: f64) {
+        let value = self.cache.seen_value(Value::Number(x)).unwrap();
+        let seen = Seen::Value { signal: self.signal, value };
+        learner.observe(&Observation { kind: self.kind, id: id.into(), at: at(hour), seen });
+    }
+
+    /// Writes what waits.
+    fn write(&self) {
+        let (stop, stopped) = channel();
+        drop(stop);
+        self.store.run(&self.cache, || Some(Arc::clone(&self.plan)), &stopped);
+    }
+
+    fn kept(&self, id: &str) -> Option<crate::learn::Kept> {
+        Shelf(Arc::clone(&self.store)).find(self.kind, id).unwrap()
+    }
+}
+
+#[test]
+fn a_profile_that_cant_be_read_for_a_while_is_not_replaced() {
+    let house = house();
+    let mut first = house.learner();
+    for hour in 0..50 {
+        house.observe(&mut first, "ann", hour, hour as f64);
+    }
+    first.keep_at_once();
+    drop(first);
+    house.write();
+    let before = house.kept("ann").unwrap();
+    let usual = Shelf(Arc::clone(&house.store)).find_common(crate::learn::InCommon::Spreads);
+    assert!(usual.as_ref().unwrap().is_some());
+
+    // Also what is usual for all can't be read at this start.
+    let disk = house.store.disk.write().take();
+    let mut second = house.learner();
+    house.observe(&mut second, "ann", 60, 1e9);
+    house.observe(&mut second, "new", 60, 1.0);
+    second.advance(at(60));
+    assert_eq!(second.learned().profiles, 2, "learning goes on");
+    second.keep_at_once();
+    assert_eq!(house.store.waiting.lock().len(), 0, "nothing is written over what is unread");
+
+    *house.store.disk.write() = disk;
+    second.advance(at(61));
+    second.keep_at_once();
+    house.write();
+    assert_eq!(house.kept("ann").unwrap(), before);
+    assert!(house.kept("new").is_some());
+    assert_eq!(Shelf(Arc::clone(&house.store)).find_common(crate::learn::InCommon::Spreads), usual);
+    // And learning goes on from there.
+    house.observe(&mut second, "ann", 62, 7.0);
+    second.keep_at_once();
+    house.write();
+    assert_ne!(house.kept("ann").unwrap(), before);
+}
+
+#[test]
+fn labels_that_cant_be_read_for_a_while_come_back_and_nobody_teaches_meanwhile() {
+    let house = house();
+    let mut first = house.learner();
+    first.label(&Label { kind: house.kind, id: "mallory".into(), bad: true, at: at(0) });
+    drop(first);
+    house.write();
+
+    let disk = house.store.disk.write().take();
+    let mut second = house.learner();
+    second.advance(at(1));
+    assert!(second.lacks_labels());
+    assert_eq!(second.learned().links.labels, 0);
+    *house.store.disk.write() = disk;
+    second.advance(at(1));
+    assert!(!second.lacks_labels());
+    assert_eq!(second.learned().links.labels, 1);
+    house.observe(&mut second, "mallory", 2, 1.0);
+    assert_eq!((second.learned().mistrusted, second.learned().observations), (1, 0));
+}
+
+#[test]
+fn a_failed_read_is_the_store_failing_until_it_is_opened_again() {
+    let house = house();
+    house.store.failed_to_read(Fault::Damaged("a block".to_owned()));
+    house.write();
+    let state = house.store.state(&house.cache);
+    assert_eq!((state.failures, state.error.as_deref()), (1, Some("a block")));
+    assert!(house.store.disk.read().is_none());
+    house.write();
+    assert_eq!(house.store.state(&house.cache).error, None);
+}

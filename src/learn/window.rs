@@ -3,7 +3,8 @@
 //! Up to [`EXACT`] observations are kept each by itself, and what they count is
 //! exact. With more, those of one part in [`PARTS`] of the window are counted
 //! together, and leave together when the latest of them does: the window then
-//! counts too much, never too little, by at most what fell into one such part.
+//! counts by at most what fell into one such part too much, and never too little (of
+//! values of both signs, a sum may be off either way).
 //!
 //! Different values are told by 24 bits of a keyed hash up to [`EXACT`]; more are
 //! estimated by linear counting (K.-Y. Whang et al., "A linear-time probabilistic
@@ -50,7 +51,7 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(window: Seconds, count: Count) -> Self {
         let span = (window.clamp(0.001, 1e10) * 1e3) as u64;
-        Window { count, span, part: (span / PARTS).max(1) }
+        Window { count, span, part: span.div_ceil(PARTS) }
     }
 
     /// Takes an observation in: a number, or the hash of a value. The window has the words

@@ -132,6 +132,8 @@ pub(super) struct Graph {
     pub(super) seen: BTreeSet<Key>,
     /// Those that were seen again with what they had, of whom no number has changed.
     pub(super) again: BTreeSet<Key>,
+    /// Values that fewer share than before.
+    pub(super) left: BTreeSet<Key>,
     pub(super) edges: usize,
     pub(super) evicted: u64,
     /// What is no longer as it is kept; nothing where nothing is.
@@ -226,6 +228,7 @@ impl Graph {
     pub(super) fn unlink(&mut self, entity: Key, value: Key) {
         self.touch_members(value);
         self.note_changed(entity);
+        self.left.insert(value);
         let mut shares = true;
         if let Some(shared) = self.values.get_mut(&value) {
             shares = shared.is_told_to_members();

@@ -32,6 +32,7 @@ impl Links {
         for key in again.difference(&told).copied() {
             self.tell_entity(plan, cache, key, now, What::Missing);
         }
+        self.told_values.append(&mut self.graph.left);
         for key in std::mem::take(&mut self.told_values) {
             let Some(shared) = self.graph.values.get(&key) else { continue };
             if let LinkValue::Own(kind, id) = &shared.value {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::support::{DAY, HOUR, House, SIGNAL, USER, at, house, house_of_key};
+use super::support::{DAY, HOUR, House, SIGNAL, START, USER, at, house, house_of_key};
 use crate::learn::Bounds;
 use crate::learn::window::{EXACT, MOST_DISTINCT, PARTS};
 use crate::model::{Count, Measured, Value};
@@ -151,7 +151,7 @@ proptest! {
         let (mut now, mut counter, mut history) = (0, 0.0, History::default());
         let mut is_estimated = false;
         let is_counter = signs == [1.0, 1.0];
-        let part = span / PARTS as i64;
+        let part = (span as u64).div_ceil(PARTS) as i64;
         let within = |house: &House, history: &History, is_estimated: bool, now: i64| {
             let (all, most) = (now - span, now - span - part);
             let told = |n| house.window(n).unwrap();
@@ -172,8 +172,6 @@ proptest! {
                 between(2, history.increase(all), history.increase(most))?;
             }
             if is_estimated {
-                // In whole parts: of ten seconds 9984 ms.
-                let all = now - part * PARTS as i64;
                 between(3, history.estimate(all, house), history.estimate(most, house))?;
             } else {
                 prop_assert_eq!(told(3), history.distinct(all) as f64);
@@ -273,4 +271,19 @@ fn time_alone_brings_no_dropped_entity_back() {
     assert!(house.cache.read(USER, "u1").is_none());
     house.saw("u1", Value::Number(1.0), 3 * HOUR);
     assert_eq!(house.window(0), Some(1.0));
+}
+
+/// Ten seconds have no whole thirty-second.
+#[test]
+fn no_value_leaves_before_its_window_does() {
+    let mut house = house(&[window(10.0, Count::Distinct)]);
+    // In the last millisecond of a part, which is the first to leave.
+    let part = 313;
+    let start = part - ((START - 1_577_836_800_000) % part) - 1 + part;
+    for n in 0..40 {
+        house.saw("u1", Value::Number(f64::from(n)), start);
+    }
+    let told = house.window(0).unwrap();
+    house.learner.advance(at(start + 9_999));
+    assert_eq!(house.window(0), Some(told), "all of them are within ten seconds");
 }

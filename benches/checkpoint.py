@@ -2,9 +2,10 @@
 """What a checkpoint does to decisions: latencies at a fixed rate, with and without one.
 
 A server with a store is filled with users of ten signals each. Then, in turns, so that
-whatever else the machine does falls on both alike: a quiet while, and a while in which
-the store is made to fail (no file may grow) and let go again, upon which it compares all
-that the cache holds with the disk and writes it. In both, some signals are reported. First:
+whatever else the machine does falls on all alike: a quiet while, and two in which the store,
+which was made to fail (no file may grow), is let go again, upon which it compares all that
+the cache holds with the disk and writes what differs: that of a hundred users in one, and of
+all users in the other. In each, some signals are reported. First:
 
     cargo build --profile dist --bins --bench load
 
@@ -92,32 +93,50 @@ def measure(server, plimsoll, args):
     load = bench("load", args.profile)
     subprocess.run([load, GRPC, str(args.users)], check=True)
     until("writing all", lambda now: now["plimsoll_store_waiting"] == 0)
-    done = metrics()["plimsoll_store_checkpoints_total"]
 
-    def report():
-        subprocess.run([load, GRPC, "100"], check=True, stdout=subprocess.DEVNULL)
-        time.sleep(1)
+    def report(users=100):
+        subprocess.run([load, GRPC, str(users)], check=True, stdout=subprocess.DEVNULL)
 
-    def checkpoint():
+    def fail():
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, FREE[1]))
-        report()
+
+    def recover():
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, FREE)
 
-    turns = {"quiet": [], "checkpoint": []}
-    seconds = []
+    def fail_with(users):
+        def prepare():
+            fail()
+            report(users)
+            until("a failure", lambda now: now["plimsoll_store_failing"] == 1)
+
+        return prepare
+
+    kinds = {
+        "quiet": (lambda: None, report),
+        "a hundred differ": (fail_with(100), lambda: (report(), recover())),
+        "all differ": (fail_with(args.users), lambda: (report(), recover())),
+    }
+    turns = {kind: [] for kind in kinds}
+    seconds = {kind: [] for kind in kinds}
     for _ in range(args.rounds):
-        turns["quiet"].append(turn(plimsoll, args, report))
-        before = metrics()["plimsoll_store_checkpoint_seconds_total"]
-        turns["checkpoint"].append(turn(plimsoll, args, checkpoint))
-        done += 1
-        now = until("a checkpoint", lambda now: now["plimsoll_store_checkpoints_total"] >= done)
-        seconds.append(now["plimsoll_store_checkpoint_seconds_total"] - before)
-    print(f"{args.users} users, {args.rate} checks/s; a checkpoint takes {statistics.median(seconds):.2f} s")
-    for quantile in ["p50", "p99", "p99.9"]:
-        quiet, busy = ([told[quantile] for told in turns[of]] for of in ("quiet", "checkpoint"))
-        ratio = statistics.median(busy) / statistics.median(quiet)
-        print(f"{quantile:6} us  quiet {statistics.median(quiet):9.1f}  checkpoint {statistics.median(busy):9.1f}  {ratio:.2f}x")
-        print(f"        all {sorted(quiet)} {sorted(busy)}")
+        for kind, (prepare, during) in kinds.items():
+            before = metrics()
+            prepare()
+            turns[kind].append(turn(plimsoll, args, during))
+            if kind != "quiet":
+                done = before["plimsoll_store_checkpoints_total"]
+                now = until("a checkpoint", lambda now: now["plimsoll_store_checkpoints_total"] > done)
+                took = "plimsoll_store_checkpoint_seconds_total"
+                seconds[kind].append(now[took] - before[took])
+                until("all on disk", lambda now: now["plimsoll_store_waiting"] == 0)
+    print(f"{args.users} users, {args.rate} checks/s, {args.seconds} s a turn")
+    for kind, told in turns.items():
+        took = f", a checkpoint takes {statistics.median(seconds[kind]):.1f} s" if seconds[kind] else ""
+        print(f"{kind}{took}")
+        for quantile in ["p50", "p99", "p99.9"]:
+            here, quiet = (sorted(told[quantile] for told in turns[of]) for of in (kind, "quiet"))
+            ratio = statistics.median(here) / statistics.median(quiet)
+            print(f"  {quantile:6}{statistics.median(here):9.0f} us  {ratio:.2f}x  {[round(one) for one in here]}")
 
 
 if __name__ == "__main__":

@@ -149,6 +149,7 @@ impl Outside {
             checkpoints: state.checkpoints,
             checkpoint_seconds: state.checkpoint_seconds,
             loaded: state.loaded,
+            written: state.written,
             learned: state.learned,
             unreadable: state.unreadable,
         }

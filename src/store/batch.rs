@@ -10,8 +10,8 @@ use super::{Store, aside, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
 
-/// So many entries make one batch.
-const BATCH: usize = 4096;
+/// So many entries make one batch: writing them takes a fraction of a millisecond.
+const BATCH: usize = 64;
 
 /// Entries that are committed together.
 pub(super) struct Batch<'b> {
@@ -33,27 +33,36 @@ impl<'b> Batch<'b> {
         record: Option<Record<'_>>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let vocabulary = &self.store.vocabulary;
-        let mut names = self.store.names.lock();
-        let Some(number) = names.kind(kind, vocabulary) else { return Ok(()) };
-        let key = codec::key(number, id);
+        let Some(key) = self.key(kind, id) else { return Ok(()) };
         match record {
-            Some(record) => {
-                if let Some(value) = codec::encode(record, now, &mut names, vocabulary) {
-                    self.batch.insert(&self.disk.entities, key, value);
-                }
-            }
-            None => self.batch.remove(&self.disk.entities, key),
+            Some(record) => match self.encoded(record, now) {
+                Some(value) => self.insert(key, value),
+                None => Ok(()),
+            },
+            None => self.remove(&key),
         }
-        drop(names);
+    }
+
+    /// Where an entity is kept, unless there are too many kinds.
+    pub(super) fn key(&self, kind: EntityKind, id: &str) -> Option<Vec<u8>> {
+        let number = self.store.names.lock().kind(kind, &self.store.vocabulary)?;
+        Some(codec::key(number, id))
+    }
+
+    /// A record as it is to be kept, unless there are too many names.
+    pub(super) fn encoded(&self, record: Record<'_>, now: Timestamp) -> Option<Vec<u8>> {
+        codec::encode(record, now, &mut self.store.names.lock(), &self.store.vocabulary)
+    }
+
+    pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), Fault> {
+        self.batch.insert(&self.disk.entities, key, value);
+        self.store.counts.written.fetch_add(1, Relaxed);
         self.commit_full()
     }
 
     /// Nothing that was learned of the entity may stay.
     pub(super) fn forget_learned(&mut self, kind: EntityKind, id: &str) -> Result<(), Fault> {
-        let number = self.store.names.lock().kind(kind, &self.store.vocabulary);
-        let Some(number) = number else { return Ok(()) };
-        let key = codec::key(number, id);
+        let Some(key) = self.key(kind, id) else { return Ok(()) };
         let gone = aside::forget(self.disk, &mut self.batch, &key)?;
         self.store.counts.aside.fetch_sub(gone, Relaxed);
         let mut waiting = self.store.waiting.lock();
@@ -79,6 +88,7 @@ impl<'b> Batch<'b> {
     /// Removes the entity of that key.
     pub(super) fn remove(&mut self, key: &[u8]) -> Result<(), Fault> {
         self.batch.remove(&self.disk.entities, key);
+        self.store.counts.written.fetch_add(1, Relaxed);
         self.commit_full()
     }
 
@@ -86,13 +96,13 @@ impl<'b> Batch<'b> {
         if self.batch.len() < BATCH {
             return Ok(());
         }
-        let full = std::mem::replace(&mut self.batch, empty(self.disk));
-        self.write(full)
+        self.commit()
     }
 
-    pub(super) fn commit(self) -> Result<(), Fault> {
-        let Batch { store, disk, batch } = self;
-        Batch { store, disk, batch: empty(disk) }.write(batch)
+    /// Writes what there is until now.
+    pub(super) fn commit(&mut self) -> Result<(), Fault> {
+        let full = std::mem::replace(&mut self.batch, empty(self.disk));
+        self.write(full)
     }
 
     /// Names go before what uses them, in the same batch.

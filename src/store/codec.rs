@@ -202,6 +202,11 @@ impl<'b> Rest<'b> {
     }
 }
 
+/// Whether two kept records say the same but for when the entity was heard of.
+pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
+    one.get(4..) == other.get(4..)
+}
+
 /// When an entity was heard of last, by its kept record.
 pub(super) fn heard(bytes: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(i64::from(Rest(bytes).u32()?) * 1000))

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use fjall::PersistMode;
 
+use super::Store;
 use super::batch::Batch;
-use super::disk::{Disk, Fault};
+use super::checkpoint::{self, Pace};
+use super::disk::{self, Disk, Fault};
 use super::retention::Retention;
-use super::{Store, codec};
 use crate::learn::Clock;
 use crate::model::{EntityKind, Plan, Timestamp};
 use crate::signals::{Cache, Change, Held, Marks};
@@ -64,11 +65,12 @@ pub(super) fn run(
         clock: Clock::new(Timestamp::now()),
         looked_at: Instant::now(),
     };
+    let mut pace = Pace::new(store, stop);
     let mut pause = PAUSE;
     loop {
-        let stopped = stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
+        let stopped = pace.pause(pause);
         pause = PAUSE;
-        if let Err(why) = keeper.round(stopped) {
+        if let Err(why) = keeper.round(stopped, &mut pace) {
             keeper.fail(&why);
             pause = RETRY;
         }
@@ -80,8 +82,9 @@ pub(super) fn run(
 
 impl Keeper<'_> {
     /// Writes what there is. `last` has it on disk when this returns.
-    fn round(&mut self, last: bool) -> Result<(), Fault> {
-        if self.store.disk.read().is_none() {
+    fn round(&mut self, last: bool, pace: &mut Pace<'_>) -> Result<(), Fault> {
+        let reopened = self.store.disk.read().is_none();
+        if reopened {
             self.reopen()?;
         }
         let disk = self.store.disk.read();
@@ -89,18 +92,12 @@ impl Keeper<'_> {
         if let Some(why) = self.store.unread.lock().take() {
             return Err(why);
         }
-        let taken = self.cache.take_changes(&mut self.changes);
-        if let Some(taken) = taken {
-            self.store.counts.waiting.store(self.changes.len() as u64, Relaxed);
-            self.checkpoint_due |= taken.overflowed;
-            self.upto = taken.upto;
-        }
+        self.take();
         self.load()?;
+        let taken = self.upto;
         if self.checkpoint_due {
-            self.changes.clear();
-            self.checkpoint(disk)?;
-            self.checkpoint_due = false;
-        } else if !self.changes.is_empty() {
+            self.checkpoint(disk, pace)?;
+        } else {
             self.changes(disk)?;
         }
         self.learned(disk)?;
@@ -110,17 +107,36 @@ impl Keeper<'_> {
         let now = self.clock.look(Timestamp::now(), passed);
         self.retention.pass(self.store, disk, most, now)?;
         self.store.counts.waiting.store(0, Relaxed);
-        self.written = self.upto;
-        let awaited = self.store.durable.is_awaited();
+        // Of what came while all was compared, notes may have been dropped once more.
+        self.written = if self.checkpoint_due { taken } else { self.upto };
+        let awaited = reopened || self.store.durable.is_awaited();
         if awaited || (self.unsynced && (last || self.synced_at.elapsed() >= SYNC)) {
-            if self.unsynced {
-                disk.database.persist(PersistMode::SyncData)?;
-                self.unsynced = false;
-                self.synced_at = Instant::now();
-            }
+            self.sync(disk)?;
             self.store.durable.reached(self.written);
         }
+        if reopened {
+            *self.store.error.lock() = None;
+            tracing::info!(folder = %self.store.folder.display(), "the store works again");
+        }
         Ok(())
+    }
+
+    fn sync(&mut self, disk: &Disk) -> Result<(), Fault> {
+        if self.unsynced {
+            disk.database.persist(PersistMode::SyncData)?;
+            self.unsynced = false;
+            self.synced_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Takes the notes of what has changed.
+    fn take(&mut self) {
+        if let Some(taken) = self.cache.take_changes(&mut self.changes) {
+            self.store.counts.waiting.store(self.changes.len() as u64, Relaxed);
+            self.checkpoint_due |= taken.overflowed;
+            self.upto = taken.upto;
+        }
     }
 
     /// Kinds that the catalog has come to know: before theirs are written, or what is kept
@@ -133,6 +149,9 @@ impl Keeper<'_> {
     /// Writes each entity that has changed, as the cache has it now: that may be more than
     /// what the note is of, since loading leaves no notes.
     fn changes(&mut self, disk: &Disk) -> Result<(), Fault> {
+        if self.changes.is_empty() {
+            return Ok(());
+        }
         let mut changes = std::mem::take(&mut self.changes);
         let mut changed: HashMap<(EntityKind, &str), bool> = HashMap::new();
         for change in &changes {
@@ -181,44 +200,27 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// Makes the database what the cache is: for when notes of changes were dropped.
-    fn checkpoint(&mut self, disk: &Disk) -> Result<(), Fault> {
-        let began = Instant::now();
-        let now = Timestamp::now();
-        let mut batch = Batch::new(self.store, disk);
-        let mut done = Ok(());
-        self.cache.each_record(|record| {
-            if done.is_ok() {
-                done = batch.put(record.kind(), record.id(), Some(record), now);
-            }
-        });
-        done?;
-        batch.commit()?;
-        let kinds: Vec<(u16, EntityKind)> = {
-            let names = self.store.names.lock();
-            let kind = |name: &str| self.store.vocabulary.find_kind(name);
-            names.kinds().filter_map(|(number, name)| Some((number, kind(name)?))).collect()
-        };
-        let mut batch = Batch::new(self.store, disk);
-        for (number, kind) in kinds {
-            if !self.store.is_loaded(number) {
-                continue;
-            }
-            for entry in disk.entities.prefix(number.to_be_bytes()) {
-                let key = entry.key()?;
-                let known =
-                    codec::id_of(&key).is_some_and(|id| self.cache.read(kind, id).is_some());
-                if !known {
-                    batch.remove(&key)?;
-                }
-            }
-        }
-        batch.commit()?;
+    /// Makes the database what the cache is, and goes on with what changes meanwhile.
+    fn checkpoint(&mut self, disk: &Disk, pace: &mut Pace<'_>) -> Result<(), Fault> {
+        self.changes.clear();
+        self.checkpoint_due = false;
         self.unsynced = true;
-        self.store.counts.checkpoints.fetch_add(1, Relaxed);
-        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.store.counts.checkpoint_micros.fetch_add(micros, Relaxed);
-        Ok(())
+        let (store, cache) = (self.store, self.cache);
+        let mut wrote_at = Instant::now();
+        let mut meanwhile = || {
+            if wrote_at.elapsed() < PAUSE {
+                return Ok(());
+            }
+            self.take();
+            self.changes(disk)?;
+            if self.synced_at.elapsed() >= SYNC {
+                self.sync(disk)?;
+                self.unsynced = true;
+            }
+            wrote_at = Instant::now();
+            Ok(())
+        };
+        disk::read(|| checkpoint::run(store, cache, disk, pace, &mut meanwhile))
     }
 
     /// A database that failed once takes no more: it is closed, and opened anew later.
@@ -236,27 +238,13 @@ impl Keeper<'_> {
         *self.store.unread.lock() = None;
     }
 
+    /// Opens it anew, and has all compared: of what was not synced some may be lost.
     fn reopen(&mut self) -> Result<(), Fault> {
         let (disk, _) =
             Disk::open(&self.store.folder).map_err(|why| Fault::Damaged(why.to_string()))?;
         self.store.names.lock().all_fresh();
         *self.store.disk.write() = Some(disk);
-        // All of it, since of what was not synced some may be lost.
         self.checkpoint_due = true;
-        let disk = self.store.disk.read();
-        let Some(open) = &*disk else { return Ok(()) };
-        if let Some(taken) = self.cache.take_changes(&mut self.changes) {
-            self.upto = taken.upto;
-        }
-        self.changes.clear();
-        self.load()?;
-        self.checkpoint(open)?;
-        self.checkpoint_due = false;
-        open.database.persist(PersistMode::SyncData)?;
-        self.written = self.upto;
-        self.store.durable.reached(self.written);
-        *self.store.error.lock() = None;
-        tracing::info!(folder = %self.store.folder.display(), "the store works again");
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 
 mod aside;
 mod batch;
+mod checkpoint;
 mod codec;
 mod disk;
 mod keeper;
@@ -69,6 +70,7 @@ struct Counts {
     checkpoint_micros: AtomicU64,
     loaded: AtomicU64,
     refused: AtomicU64,
+    written: AtomicU64,
     waiting: AtomicU64,
     learned: AtomicU64,
     unreadable: AtomicU64,
@@ -89,6 +91,8 @@ pub struct State {
     pub loaded: u64,
     /// Entities that the cache had no room for.
     pub refused: u64,
+    /// Entities of which the record was written or removed.
+    pub written: u64,
     /// Profiles, links and labels that were written or removed.
     pub learned: u64,
     /// Entries that were found not to be readable since the start.
@@ -156,6 +160,7 @@ impl Store {
             checkpoint_seconds: count(&self.counts.checkpoint_micros) as f64 / 1e6,
             loaded: count(&self.counts.loaded),
             refused: count(&self.counts.refused),
+            written: count(&self.counts.written),
             learned: count(&self.counts.learned),
             unreadable: count(&self.counts.unreadable),
             aside: count(&self.counts.aside),

@@ -60,9 +60,13 @@ impl House {
 fn more_changes_than_notes_are_kept_of_are_found_by_comparing_all() {
     let folder = tempfile::tempdir().unwrap();
     let first = house(folder.path());
+    for n in 0..2000 {
+        first.set(&format!("same{n}"), f64::from(n));
+    }
     first.set("gone", 1.0);
     first.set("stays", 2.0);
-    assert_eq!(first.close().checkpoints, 0);
+    let state = first.close();
+    assert_eq!((state.checkpoints, state.written), (0, 2002));
 
     let second = house(folder.path());
     second.user();
@@ -72,13 +76,62 @@ fn more_changes_than_notes_are_kept_of_are_found_by_comparing_all() {
     for x in 0..10_000 {
         second.set("busy", f64::from(x));
     }
-    assert_eq!(second.close().checkpoints, 1);
+    second.set("same7", 8.0);
+    let state = second.close();
+    assert_eq!((state.checkpoints, state.written), (1, 3), "what is the same is not written");
 
     let third = house(folder.path());
     third.user();
     third.load();
-    let found = ["gone", "stays", "busy"].map(|id| third.number(id));
-    assert_eq!(found, [None, Some(2.0), Some(9999.0)]);
+    let found = ["gone", "stays", "busy", "same6", "same7"].map(|id| third.number(id));
+    assert_eq!(found, [None, Some(2.0), Some(9999.0), Some(6.0), Some(8.0)]);
+    assert_eq!(third.cache.stats().entities, 2002);
+}
+
+#[test]
+fn what_changes_while_all_is_compared_is_kept_as_it_is_at_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = house(folder.path());
+    let ids: Vec<String> = (0..5000).map(|n| format!("u{n}")).collect();
+    for id in &ids {
+        first.set(id, 0.0);
+    }
+    first.close();
+
+    let second = house(folder.path());
+    let (kind, _) = second.user();
+    second.load();
+    for x in 0..10_000 {
+        second.set("busy", f64::from(x));
+    }
+    let (stop, stopped) = channel();
+    std::thread::scope(|scope| {
+        let second = &second;
+        scope.spawn(move || second.store.run(&second.cache, || Some(Arc::default()), &stopped));
+        // The same again and again, so that what was just compared changes.
+        for x in 1..=20 {
+            for id in &ids {
+                second.set(id, f64::from(x));
+            }
+            second.cache.forget(kind, &format!("u{x}"));
+            second.set(&format!("new{x}"), f64::from(x));
+        }
+        drop(stop);
+    });
+    assert!(second.store.state(&second.cache).checkpoints >= 1);
+    let numbers: Vec<Option<f64>> = ids.iter().map(|id| second.number(id)).collect();
+    let entities = second.cache.stats().entities;
+    drop(second);
+
+    let third = house(folder.path());
+    third.user();
+    third.load();
+    for (id, number) in ids.iter().zip(numbers) {
+        assert_eq!(third.number(id), number, "{id}");
+    }
+    let found = ["u19", "u20", "u21", "new20"].map(|id| third.number(id));
+    assert_eq!(found, [Some(20.0), None, Some(20.0), Some(20.0)]);
+    assert_eq!(third.cache.stats().entities, entities);
 }
 
 #[test]

@@ -79,6 +79,7 @@ pub struct StoreGauges {
     pub checkpoints: u64,
     pub checkpoint_seconds: f64,
     pub loaded: u64,
+    pub written: u64,
     pub learned: u64,
     pub unreadable: u64,
 }
@@ -197,7 +198,7 @@ impl LearningGauges {
 }
 
 impl StoreGauges {
-    fn families(&self) -> [Family; 9] {
+    fn families(&self) -> [Family; 10] {
         let number = |name, value: u64| single(name, Value::Count(value));
         [
             number(names::STORE_WAITING, self.waiting),
@@ -207,6 +208,7 @@ impl StoreGauges {
             number(names::STORE_CHECKPOINTS, self.checkpoints),
             single(names::STORE_CHECKPOINT_SECONDS, Value::Number(self.checkpoint_seconds)),
             number(names::STORE_LOADED, self.loaded),
+            number(names::STORE_WRITTEN, self.written),
             number(names::STORE_LEARNED, self.learned),
             number(names::STORE_UNREADABLE, self.unreadable),
         ]

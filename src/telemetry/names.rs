@@ -167,6 +167,10 @@ pub(super) const STORE_CHECKPOINT_SECONDS: Name =
     counter("plimsoll_store_checkpoint_seconds", "Time that these took");
 pub(super) const STORE_LOADED: Name =
     gauge("plimsoll_store_loaded_entities", "Entities that were loaded from the store");
+pub(super) const STORE_WRITTEN: Name = counter(
+    "plimsoll_store_entities_written",
+    "Entities of which the store has written or removed the record",
+);
 pub(super) const STORE_LEARNED: Name = counter(
     "plimsoll_store_learned",
     "Profiles, links and labels that the store has written or removed",

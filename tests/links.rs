@@ -162,7 +162,7 @@ fn labels_are_for_reviewers_over_grpc_and_http() {
         runtime.block_on(async move {
             let entity = Some(Entity { r#type: "user".to_owned(), id: "u".to_owned() });
             let label = EntityLabel { entity, label: verdict.into(), ..EntityLabel::default() };
-            let mut request = Request::new(LabelRequest { labels: vec![label] });
+            let mut request = Request::new(LabelRequest { durable: false, labels: vec![label] });
             let value = format!("Bearer {token}").parse().unwrap();
             request.metadata_mut().insert("authorization", value);
             ReviewServiceClient::connect(url).await.unwrap().label(request).await

@@ -1368,6 +1368,9 @@ pub struct LabelRequest {
     /// At most 1000.
     #[prost(message, repeated, tag = "1")]
     pub labels: ::prost::alloc::vec::Vec<EntityLabel>,
+    /// Answer when the labels are on disk.
+    #[prost(bool, tag = "2")]
+    pub durable: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LabelResponse {
@@ -1375,6 +1378,9 @@ pub struct LabelResponse {
     pub accepted: u64,
     #[prost(message, repeated, tag = "2")]
     pub rejected: ::prost::alloc::vec::Vec<RejectedLabel>,
+    /// Whether they were on disk when this was answered.
+    #[prost(bool, tag = "3")]
+    pub durable: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RejectedLabel {
@@ -1569,7 +1575,9 @@ pub mod review_service_client {
         }
         /// Labels entities. A later label of an entity replaces an earlier one, so a call
         /// that failed may be sent again. RESOURCE_EXHAUSTED where there is no room for all
-        /// of them: the message says how many were taken.
+        /// of them: the message says how many were taken. Where `durable` is asked for,
+        /// FAILED_PRECONDITION says that nothing is kept here, and UNAVAILABLE that what was
+        /// taken is not known to be on disk.
         pub async fn label(
             &mut self,
             request: impl tonic::IntoRequest<super::LabelRequest>,
@@ -1686,7 +1694,9 @@ pub mod review_service_server {
     pub trait ReviewService: std::marker::Send + std::marker::Sync + 'static {
         /// Labels entities. A later label of an entity replaces an earlier one, so a call
         /// that failed may be sent again. RESOURCE_EXHAUSTED where there is no room for all
-        /// of them: the message says how many were taken.
+        /// of them: the message says how many were taken. Where `durable` is asked for,
+        /// FAILED_PRECONDITION says that nothing is kept here, and UNAVAILABLE that what was
+        /// taken is not known to be on disk.
         async fn label(
             &self,
             request: tonic::Request<super::LabelRequest>,

@@ -10,8 +10,7 @@ use super::health::{Readiness, Stage};
 use super::pdp::{Pdp, Published};
 use crate::model::Timestamp;
 use crate::signals::{
-    Announcement, MAX_ID, Marks, NotAnnounced, NotDurable, Window, Written, announced_kind,
-    canonical_id,
+    Announcement, MAX_ID, Marks, NotAnnounced, Window, Written, announced_kind, canonical_id,
 };
 
 /// What a caller announces.
@@ -164,7 +163,7 @@ impl<'d> Desk<'d> {
         marks.include(written);
         match store.wait(&marks).await {
             Ok(()) => Ok(true),
-            Err(NotDurable::NoStore | NotDurable::Failing) => Err(Refused::Unkept),
+            Err(_) => Err(Refused::Unkept),
         }
     }
 }

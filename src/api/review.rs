@@ -1,6 +1,7 @@
 //! `plimsoll.v1.ReviewService`: what people found out about entities, and announce of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tonic::{Request, Response, Status};
@@ -10,19 +11,26 @@ use super::expected::{Announced, Asked, Desk, Entity, Refused};
 use super::health::Readiness;
 use super::label::Named;
 use super::pdp::Pdp;
+use super::signals::not_durable;
 use super::signals::wire::{instant, timestamp};
 use crate::model::Timestamp;
 use crate::proto;
 use crate::proto::review_service_server::ReviewService;
-use crate::signals::{NoRoom, NotAnnounced};
+use crate::signals::{NoRoom, NotAnnounced, NotDurable};
 
 /// So many labels one call may bring.
 pub(super) const MAX_LABELS: usize = 1000;
+/// How long a label may wait to be learned, where somebody waits for that.
+const LEARNED: Duration = Duration::from_secs(10);
+
 /// What became of a call's labels.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Taken {
     pub(super) accepted: u64,
     pub(super) rejected: Vec<RejectedLabel>,
+    /// Whether they are on disk.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) durable: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +87,17 @@ pub(super) fn take<'l>(
     Ok(taken)
 }
 
+/// Waits until all labels that were taken are on disk.
+///
+/// # Errors
+/// When that is not known.
+pub(super) async fn keep(pdp: &Pdp) -> Result<(), NotDurable> {
+    let store = pdp.durable()?;
+    let learned = pdp.observations.after_labels().map_err(|_| NotDurable::Late)?;
+    tokio::time::timeout(LEARNED, learned.done()).await.map_err(|_| NotDurable::Late)?;
+    store.wait_for_all().await
+}
+
 #[derive(Clone, Debug)]
 pub struct Reviews {
     pdp: Arc<Pdp>,
@@ -106,7 +125,10 @@ impl ReviewService for Reviews {
         if self.pdp.published().is_none() {
             return Err(Status::unavailable("no policy is loaded yet"));
         }
-        let labels = request.into_inner().labels;
+        let proto::LabelRequest { labels, durable } = request.into_inner();
+        if durable {
+            self.pdp.durable().map_err(not_durable)?;
+        }
         let taken = take(&self.pdp, &caller, labels.iter().map(named)).map_err(|why| {
             let text = why.to_string();
             match why {
@@ -114,12 +136,16 @@ impl ReviewService for Reviews {
                 NotTaken::NoRoom { .. } => Status::resource_exhausted(text),
             }
         })?;
+        if durable {
+            keep(&self.pdp).await.map_err(not_durable)?;
+        }
         let rejected = taken.rejected.into_iter();
         Ok(Response::new(proto::LabelResponse {
             accepted: taken.accepted,
             rejected: rejected
                 .map(|r| proto::RejectedLabel { label: r.label, reason: r.reason })
                 .collect(),
+            durable,
         }))
     }
 

@@ -208,10 +208,10 @@ impl Reports {
     }
 }
 
-fn not_durable(why: NotDurable) -> Status {
+pub(super) fn not_durable(why: NotDurable) -> Status {
     match why {
         NotDurable::NoStore => Status::failed_precondition(why.to_string()),
-        NotDurable::Failing => Status::unavailable(why.to_string()),
+        NotDurable::Failing | NotDurable::Late => Status::unavailable(why.to_string()),
     }
 }
 

@@ -32,7 +32,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::model::{Plan, Timestamp};
-use crate::signals::{Observations, Seen};
+use crate::signals::{Observations, Seen, Told};
 
 pub use clock::Clock;
 pub use kept::{
@@ -68,9 +68,12 @@ pub fn run(
         // A label is an event of the devices that its entity is linked to.
         while !learner.is_restoring()
             && !learner.lacks_labels()
-            && let Some(label) = observations.pop_label()
+            && let Some(told) = observations.pop_told()
         {
-            learner.label(&label);
+            match told {
+                Told::Label(label) => learner.label(&label),
+                Told::Asked(asked) => asked.tell(),
+            }
         }
         observations.set_labels_full(learner.is_full_of_labels());
         let passed = looked_at.elapsed();

@@ -20,7 +20,7 @@ use crate::policy::publisher::feed_specs;
 use crate::policy::source::SourceSet;
 use crate::signals::{
     Announcement, Cache, Feeds, Geo, GeoTable, Limits, Observations, OwnedPlace, Report,
-    ReportedValue, Secrets, Verdict, Window, canonical_id, ingest,
+    ReportedValue, Secrets, Told, Verdict, Window, canonical_id, ingest,
 };
 use crate::telemetry::DecisionMetrics;
 
@@ -172,7 +172,7 @@ impl World {
             }
         };
         // As in a server, labels come before what was seen.
-        while let Some(label) = self.observations.pop_label() {
+        while let Some(Told::Label(label)) = self.observations.pop_told() {
             self.learner.label(&label);
             self.observations.set_labels_full(self.learner.is_full_of_labels());
         }

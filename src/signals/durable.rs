@@ -1,6 +1,6 @@
 //! Waiting until a store has what was written.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,21 +18,37 @@ pub enum NotDurable {
     NoStore,
     #[error("what was sent is known, but is not on disk, since the store fails: send it again")]
     Failing,
+    #[error(
+        "what was sent is taken, but waits until what is kept is back in memory: send it again later"
+    )]
+    Late,
 }
 
 /// How far a store has come: it tells, others wait.
 #[derive(Debug)]
 pub struct Durable {
-    kept: Mutex<Marks>,
+    kept: Mutex<Kept>,
+    /// Rounds of writing that have begun.
+    begun: AtomicU64,
     waiting: AtomicUsize,
     /// Whether the store fails; told at each sync as well.
     told: watch::Sender<bool>,
 }
 
+/// What is on disk.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Of the cache.
+    upto: Marks,
+    /// All that was left before this round began.
+    round: u64,
+}
+
 impl Default for Durable {
     fn default() -> Self {
         let (told, _) = watch::channel(false);
-        Durable { kept: Mutex::default(), waiting: AtomicUsize::new(0), told }
+        let (kept, begun) = (Mutex::default(), AtomicU64::new(0));
+        Durable { kept, begun, waiting: AtomicUsize::new(0), told }
     }
 }
 
@@ -51,13 +67,27 @@ impl Durable {
     /// # Errors
     /// When the store fails, or takes too long.
     pub async fn wait(&self, marks: &Marks) -> Result<(), NotDurable> {
+        self.until(|kept| kept.upto.cover(marks)).await
+    }
+
+    /// Waits until the store has all on disk that was left for it until now.
+    ///
+    /// # Errors
+    /// When the store fails, or takes too long.
+    pub async fn wait_for_all(&self) -> Result<(), NotDurable> {
+        // The round that goes on may have looked before.
+        let next = self.begun.load(SeqCst) + 1;
+        self.until(|kept| kept.round >= next).await
+    }
+
+    async fn until(&self, is_there: impl Fn(&Kept) -> bool) -> Result<(), NotDurable> {
         let mut told = self.told.subscribe();
         self.waiting.fetch_add(1, SeqCst);
         let _waiting = Waiting(&self.waiting);
         let kept = async {
             loop {
                 let failing = *told.borrow_and_update();
-                if self.kept.lock().cover(marks) {
+                if is_there(&self.kept.lock()) {
                     return Ok(());
                 }
                 if failing || told.changed().await.is_err() {
@@ -73,9 +103,14 @@ impl Durable {
         self.waiting.load(SeqCst) > 0
     }
 
-    /// The store has all writes up to `marks` on disk.
-    pub fn reached(&self, marks: Marks) {
-        *self.kept.lock() = marks;
+    /// The store looks what there is to write.
+    pub fn begin(&self) {
+        self.begun.fetch_add(1, SeqCst);
+    }
+
+    /// The store has all on disk that it found as it began, and all writes up to `upto`.
+    pub fn reached(&self, upto: Marks) {
+        *self.kept.lock() = Kept { upto, round: self.begun.load(SeqCst) };
         self.told.send_replace(false);
     }
 

@@ -40,7 +40,7 @@ pub use lists::{
 };
 pub use lookup::{Missed, Sources, kinds_of, look_up};
 pub use observation::{
-    Asked, Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue,
+    Asked, Label, NoRoom, Observation, Observations, Seen, SeenPlace, SeenValue, Told,
 };
 pub use priors::Priors;
 pub use record::{Applied, Cell, Record, RecordBuilder};

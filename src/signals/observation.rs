@@ -87,6 +87,14 @@ pub struct Label {
     pub at: Timestamp,
 }
 
+/// What the learner is told besides observations.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    Label(Label),
+    /// Nothing: who asked wants to know when all that came before is learned.
+    Asked(Asked),
+}
+
 /// No more labels are taken for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoom {
@@ -102,7 +110,7 @@ pub enum NoRoom {
 pub struct Observations {
     queue: ArrayQueue<Observation>,
     dropped: AtomicU64,
-    labels: ArrayQueue<Label>,
+    labels: ArrayQueue<Told>,
     labels_full: AtomicBool,
 }
 
@@ -147,10 +155,20 @@ impl Observations {
         if self.labels_full.load(Relaxed) {
             return Err(NoRoom::Full);
         }
-        self.labels.push(label).map_err(|_| NoRoom::Waiting)
+        self.labels.push(Told::Label(label)).map_err(|_| NoRoom::Waiting)
     }
 
-    pub fn pop_label(&self) -> Option<Label> {
+    /// Has who asks be told when all labels that were left before are learned.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn after_labels(&self) -> Result<Asked, NoRoom> {
+        let asked = Asked::default();
+        self.labels.push(Told::Asked(asked.clone())).map_err(|_| NoRoom::Waiting)?;
+        Ok(asked)
+    }
+
+    pub fn pop_told(&self) -> Option<Told> {
         self.labels.pop()
     }
 

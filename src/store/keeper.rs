@@ -87,6 +87,7 @@ impl Keeper<'_> {
         if reopened {
             self.reopen()?;
         }
+        self.store.durable.begin();
         let disk = self.store.disk.read();
         let Some(disk) = &*disk else { return Ok(()) };
         if let Some(why) = self.store.unread.lock().take() {

@@ -1,8 +1,10 @@
 //! A store that fails while the process runs: decisions go on, and it is mended.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::links::label;
 use crate::support::plimsoll::Plimsoll;
 use crate::{metric, report, report_durably, score, serve, status, until};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -29,6 +31,8 @@ fn a_full_disk_leaves_decisions_going_and_is_caught_up_with() {
     let answer = report(&server, "/v1/signals?durable=true", "ann", &json!({"standing": 5}));
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.body.contains("not on disk"), "{answer:?}");
+    let labelled = label(&server, "/v1/labels?durable=true", "eve", Timestamp::now());
+    assert_eq!(labelled.status, 503, "{labelled:?}");
     // It is known all the same, and so is what is reported now.
     assert_eq!(score(&server, "ann", "d1"), 15.0);
     assert_eq!(report(&server, "/v1/signals", "bob", &json!({"standing": 10})).status, 200);

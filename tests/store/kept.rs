@@ -1,11 +1,13 @@
 //! What is there again after a restart, and what is not.
 
+use jiff::Timestamp;
 use plimsoll::proto::{Entity, ForgetRequest, GetRequest, Report, ReportRequest};
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
 
+use crate::links::label;
 use crate::support::plimsoll::Plimsoll;
 use crate::{by_grpc, metric, report, report_durably, score, serve, status, until};
 
@@ -180,6 +182,8 @@ fn in_memory_nothing_is_written_and_nothing_is_durable() {
     let answer = report(&server, "/v1/signals?durable=true", "ann", &json!({"standing": 10}));
     assert_eq!(answer.status, 409, "{answer:?}");
     assert!(answer.body.contains("`data` is `memory`"), "{answer:?}");
+    let labelled = label(&server, "/v1/labels?durable=true", "ann", Timestamp::now());
+    assert_eq!(labelled.status, 409, "{labelled:?}");
     let refused = by_grpc(&server, async |mut client| {
         let request = ReportRequest { durable: true, ..ReportRequest::default() };
         client.report(request).await.unwrap_err().code()

@@ -1,13 +1,14 @@
 //! Links and labels after a restart.
 
 use jiff::Timestamp;
+use plimsoll::proto::review_service_client::ReviewServiceClient;
 use plimsoll::proto::signal_service_client::SignalServiceClient;
-use plimsoll::proto::{Entity, ForgetRequest};
+use plimsoll::proto::{Entity, EntityLabel, ForgetRequest, LabelRequest, Verdict};
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::client::Request;
+use crate::support::client::{Request, Response};
 use crate::support::plimsoll::Plimsoll;
 use crate::{by_grpc, metric, report_durably, score, until};
 
@@ -35,12 +36,50 @@ rules:
   - {name: all, when: 'score >= 0', decision: allow}
 "#;
 
-pub(crate) fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
+pub(crate) fn label(plimsoll: &Plimsoll, path: &str, id: &str, at: Timestamp) -> Response {
     let entity = json!({"type": "user", "id": id});
     let labels = json!({"labels": [{"entity": entity, "label": "fraud", "at": at.to_string()}]});
-    let post = Request::post("/v1/labels", labels.to_string());
-    let answer = plimsoll.ask(&post.header("content-type", "application/json"));
+    let post = Request::post(path, labels.to_string());
+    plimsoll.ask(&post.header("content-type", "application/json"))
+}
+
+pub(crate) fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
+    let answer = label(plimsoll, "/v1/labels", id, at);
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn a_label_that_was_acknowledged_as_durable_survives_a_kill() {
+    let data = TempDir::new().unwrap();
+    let serve = || {
+        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
+        plimsoll.wait_for("ready", 0);
+        plimsoll
+    };
+    let mut first = serve();
+    for n in 0..10 {
+        let answer = label(&first, "/v1/labels?durable=true", &format!("u{n}"), Timestamp::now());
+        assert_eq!((answer.status, &answer.json()["durable"]), (200, &json!(true)), "{answer:?}");
+    }
+    let labels = (10..500).map(|n| EntityLabel {
+        entity: Some(Entity { r#type: "user".to_owned(), id: format!("u{n}") }),
+        label: Verdict::Fraud.into(),
+        ..EntityLabel::default()
+    });
+    let request = LabelRequest { labels: labels.collect(), durable: true };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = format!("http://{}", first.grpc);
+    let answer = runtime.block_on(async {
+        ReviewServiceClient::connect(address).await.unwrap().label(request).await.unwrap()
+    });
+    assert!(answer.get_ref().durable && answer.get_ref().accepted == 490, "{answer:?}");
+    first.process.kill();
+
+    let second = serve();
+    until(|| metric(&second, "plimsoll_labels"), |labels| *labels == 500.0);
+    for n in [0, 9, 10, 499] {
+        until(|| score(&second, &format!("u{n}"), "d"), |score| *score >= 50.0);
+    }
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! `POST /v1/labels`.
 
-use axum::extract::{Request, State};
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::body::{is_json, read};
+use super::report::{Asked, not_durable};
 use super::{HttpParts, Problem};
 use crate::api::access::Caller;
 use crate::api::label::JsonLabel;
-use crate::api::review::{NotTaken, take};
+use crate::api::review::{NotTaken, Taken, keep, take};
 
 /// A larger body is refused (bytes).
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -18,12 +20,17 @@ const MAX_BODY: usize = 4 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 struct Batch {
     labels: Vec<JsonLabel>,
+    #[serde(default)]
+    durable: bool,
 }
 
 pub(super) async fn label(
     State(parts): State<HttpParts>,
+    asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Json<Taken>, Problem> {
+    let Query(asked) =
+        asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
     is_json(request.headers(), StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let body = read(request, MAX_BODY).await?;
@@ -37,11 +44,17 @@ pub(super) async fn label(
         if place == "." || place == "?" { problem } else { problem.at(place) }
     })?;
     reader.end().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    match take(&parts.pdp, &caller, batch.labels.iter().map(JsonLabel::named)) {
-        Ok(taken) => Ok(axum::Json(taken).into_response()),
-        Err(why @ NotTaken::TooMany(_)) => {
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why.to_string()))
-        }
-        Err(why @ NotTaken::NoRoom { .. }) => Err(Problem::unavailable(why.to_string())),
+    let durable = asked.durable || batch.durable;
+    if durable {
+        parts.pdp.durable().map_err(not_durable)?;
     }
+    let labels = batch.labels.iter().map(JsonLabel::named);
+    let taken = take(&parts.pdp, &caller, labels).map_err(|why| match why {
+        NotTaken::TooMany(_) => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, why.to_string()),
+        NotTaken::NoRoom { .. } => Problem::unavailable(why.to_string()),
+    })?;
+    if durable {
+        keep(&parts.pdp).await.map_err(not_durable)?;
+    }
+    Ok(Json(Taken { durable, ..taken }))
 }

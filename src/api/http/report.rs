@@ -25,7 +25,7 @@ const MAX_BODY: usize = 8 * 1024 * 1024;
 pub(super) struct Asked {
     /// Answer when it is on disk.
     #[serde(default)]
-    durable: bool,
+    pub(super) durable: bool,
 }
 
 pub(super) async fn report(
@@ -61,9 +61,9 @@ pub(super) async fn report(
     Ok(Json(receipt))
 }
 
-fn not_durable(why: NotDurable) -> Problem {
+pub(super) fn not_durable(why: NotDurable) -> Problem {
     match why {
         NotDurable::NoStore => Problem::new(StatusCode::CONFLICT, why.to_string()),
-        NotDurable::Failing => Problem::unavailable(why.to_string()),
+        NotDurable::Failing | NotDurable::Late => Problem::unavailable(why.to_string()),
     }
 }

@@ -101,7 +101,12 @@ pub fn run(
         }
         learner.advance(now);
         told(learner.learned());
-        let pause = if learned == BATCH { Duration::ZERO } else { PAUSE };
+        let pause = match learned {
+            BATCH => Duration::ZERO,
+            // As long as it worked: requests are to have the processor as well.
+            _ if learner.is_catching_up() => looked_at.elapsed().min(PAUSE),
+            _ => PAUSE,
+        };
         if kept_at.elapsed() >= KEEP {
             learner.keep();
             kept_at = Instant::now();

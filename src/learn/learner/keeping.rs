@@ -23,6 +23,8 @@ pub(super) struct Keeping {
     labels: Labels,
     /// Where the links that are not back yet begin.
     links_from: Option<Vec<u8>>,
+    /// Profiles that time changes came back at the last look: there may be more.
+    profiles_came: bool,
 }
 
 /// What could not be read when it was needed. It is not written over: what is learned
@@ -62,6 +64,7 @@ impl Learner {
             unread,
             labels: Labels::default(),
             links_from: None,
+            profiles_came: false,
         });
     }
 
@@ -90,6 +93,12 @@ impl Learner {
             }
             keeping.labels = page.next.map_or(Labels::Back, Labels::From);
         }
+    }
+
+    /// Whether some of what is kept, and stands in memory, is not back yet.
+    pub fn is_catching_up(&self) -> bool {
+        let left = |keeping: &Keeping| keeping.profiles_came || keeping.links_from.is_some();
+        self.keeping.as_ref().is_some_and(left)
     }
 
     /// Has the links that are kept put back: the plan says what they are.
@@ -176,7 +185,9 @@ impl Learner {
     /// Takes the profiles of entities of whom the cache says something that time changes.
     pub(super) fn take_restored(&mut self, now: Timestamp) {
         let Some(keeping) = &mut self.keeping else { return };
-        for (kind, id) in keeping.shelf.restored() {
+        let restored = keeping.shelf.restored();
+        keeping.profiles_came = !restored.is_empty();
+        for (kind, id) in restored {
             if self.profiles.find(kind, &id).is_none() {
                 self.take(kind, &id, now);
             }

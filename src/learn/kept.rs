@@ -57,7 +57,9 @@ pub struct KeptLabel {
 pub struct KeptLink {
     pub identifier: MeasureId,
     pub value: LinkValue,
-    /// When it was seen last, in seconds since 2020.
+    /// When it was seen first and last, in seconds since 2020; first [`LONG_AGO`](super::LONG_AGO)
+    /// where that isn't known.
+    pub since: u32,
     pub seen: u32,
 }
 

@@ -39,7 +39,7 @@ pub use kept::{
     InCommon, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue, Page, Shelf, Unread, time_of,
 };
 pub use learner::{Bounds, Learned, Learner};
-pub use links::{EVENTS, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
+pub use links::{EVENTS, LONG_AGO, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VALUES};
 
 /// How long observations may wait where few come in.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -6,6 +6,7 @@ mod baseline;
 mod familiar;
 mod hostile;
 mod hours;
+mod joined;
 mod labels;
 mod links;
 mod memory;

@@ -32,11 +32,20 @@ pub struct Identifier {
     pub forget_after: Seconds,
 }
 
+/// Which of those who share a value are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharers {
+    /// Who was seen with it within the window.
+    Seen,
+    /// Of them, who was seen with it for the first time then.
+    Joined,
+}
+
 /// What a policy asks of the links.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Linked {
     /// How many entities share the identifier's value.
-    Shared { identifier: MeasureId, window: Seconds },
+    Shared { identifier: MeasureId, who: Sharers, window: Seconds },
     /// How many steps it is to an entity labelled as fraud.
     Distance { depth: u8 },
     /// How many entities hang together with it.
@@ -70,9 +79,9 @@ impl LinkPlan {
     }
 
     /// The windows in which sharers of an identifier are counted.
-    pub fn windows(&self, id: MeasureId) -> impl Iterator<Item = Seconds> {
+    pub fn windows(&self, id: MeasureId) -> impl Iterator<Item = (Sharers, Seconds)> {
         self.measures.iter().filter_map(move |measure| match measure.of {
-            Linked::Shared { identifier, window } if identifier == id => Some(window),
+            Linked::Shared { identifier, who, window } if identifier == id => Some((who, window)),
             _ => None,
         })
     }

@@ -26,7 +26,7 @@ pub use expected::{EXPECTED_SIGNAL, ExpectedDecl, ExpectedField};
 pub use learn::{
     Baseline, Count, Familiar, Learn, Measure, MeasureId, Measured, Plan, Quantiles, Season,
 };
-pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked};
+pub use links::{Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, Sharers};
 pub use lists::{ListKind, ListSource, ListUrl};
 pub use request::{Entities, Http, MAX_ENTITIES, Owner, Party, Property, Request};
 pub use route::{PathPattern, Route, RouteProperty};

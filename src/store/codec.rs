@@ -7,9 +7,10 @@
 //! signal   signal:16 | tag:8 | observed at, milliseconds:64 | value by its tag
 //! summary  measure:16 | words:8 | words
 //! profile  last seen:32 | by measure: measure:16 | words:16 | last change:32 | words
-//! links    by link: identifier:16 | last seen:32 | value
+//! links    by link: identifier:16 | last seen:32 | 0:8 or 1:8 | value
+//!          and since first seen is kept: identifier:16 | last seen:32 | 2:8 or 3:8 | first seen:32 | value
 //! label    happened at:32 | fraud:8 | by entity: kind:16 | length:16 | id
-//! value    0:8 | hash:64, or 1:8 | kind:16 | length:16 | id
+//! value    0, 2: hash:64; 1, 3: kind:16 | length:16 | id
 //! ```
 
 mod learned;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use super::member::{Member, Stay};
 use crate::learn::kept::LinkValue;
 use crate::model::{EntityKind, MeasureId};
 
@@ -69,8 +70,7 @@ pub(super) struct Shared {
     pub(super) of: MeasureId,
     pub(super) hub: usize,
     pub(super) value: LinkValue,
-    /// When each was seen last with it.
-    pub(super) members: Vec<(Key, u32)>,
+    pub(super) members: Vec<Member>,
     /// When it is looked at again.
     pub(super) due: u32,
     order: Order,
@@ -153,8 +153,10 @@ pub(super) struct NewValue<'n> {
     pub(super) of: MeasureId,
     pub(super) hub: usize,
     pub(super) value: &'n LinkValue,
-    /// The shortest window in which those who share it are counted (seconds).
+    /// The shortest window in which those who were seen with it are counted (seconds).
     pub(super) shortest: u32,
+    /// An entity that is unseen with it for so long no longer has it (seconds).
+    pub(super) forget: u32,
 }
 
 impl Graph {
@@ -162,8 +164,9 @@ impl Graph {
         &mut self,
         (entity, kind, id): (Key, EntityKind, &str),
         (value, new): (Key, &NewValue<'_>),
-        seen: u32,
+        stay: Stay,
     ) {
+        let seen = stay.seen;
         let (mut new_entity, mut new_value) = (false, false);
         self.entities.entry(entity).or_insert_with(|| {
             new_entity = true;
@@ -177,21 +180,21 @@ impl Graph {
         });
         if shared.hub != new.hub {
             shared.hub = new.hub;
-            self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+            self.touched.extend(shared.members.iter().map(|member| member.entity));
         }
-        let known = shared.members.iter_mut().find(|(member, _)| *member == entity);
-        if let Some((_, last)) = known {
-            let came_back = last.saturating_add(new.shortest) <= seen;
-            *last = seen.max(*last);
+        let known = shared.members.iter_mut().find(|member| member.entity == entity);
+        if let Some(member) = known {
+            let came_back = member.stay.seen.saturating_add(new.shortest) <= seen;
+            let counts_anew = member.see(stay, new.forget) || came_back;
             let node = self.entities.get_mut(&entity);
             let same = node.is_some_and(|node| node.see_again(new.of, value, seen));
-            if came_back {
+            if counts_anew {
                 self.tell_members(value);
             }
-            let told = if same && !came_back { &mut self.again } else { &mut self.seen };
+            let told = if same && !counts_anew { &mut self.again } else { &mut self.seen };
             told.insert(entity);
         } else {
-            shared.members.push((entity, seen));
+            shared.members.push(Member { entity, stay });
             if let Some(node) = self.entities.get_mut(&entity) {
                 node.edges.push(Edge { value, of: new.of, seen });
             }
@@ -211,10 +214,16 @@ impl Graph {
     }
 
     fn keep_within(&mut self, entity: Key, value: Key, of: MeasureId) {
-        let oldest = self.values.get(&value).filter(|shared| shared.members.len() > MEMBERS);
-        let oldest = oldest.and_then(|shared| shared.members.iter().min_by_key(|(_, at)| *at));
-        if let Some((member, _)) = oldest.copied() {
-            self.unlink(member, value);
+        let shared = self.values.get_mut(&value).filter(|shared| shared.members.len() > MEMBERS);
+        if let Some(shared) = shared
+            && let Some(oldest) = shared.members.iter().min_by_key(|m| m.stay.seen).copied()
+        {
+            // Whoever comes may be one of those that had to go before: where so many come and
+            // go, nobody is known to be newer than who makes room.
+            for member in shared.members.iter_mut().filter(|member| member.entity == entity) {
+                member.stay.since = member.stay.since.min(oldest.stay.since);
+            }
+            self.unlink(oldest.entity, value);
         }
         let Some(node) = self.entities.get(&entity) else { return };
         let same = || node.edges.iter().filter(|edge| edge.of == of);
@@ -232,7 +241,7 @@ impl Graph {
         let mut shares = true;
         if let Some(shared) = self.values.get_mut(&value) {
             shares = shared.is_told_to_members();
-            shared.members.retain(|(member, _)| *member != entity);
+            shared.members.retain(|member| member.entity != entity);
         }
         let mut latest = true;
         if let Some(node) = self.entities.get_mut(&entity) {
@@ -263,7 +272,7 @@ impl Graph {
     fn touch_members(&mut self, value: Key) {
         match self.values.get(&value) {
             Some(shared) if shared.is_linking() => {
-                self.touched.extend(shared.members.iter().map(|(member, _)| *member));
+                self.touched.extend(shared.members.iter().map(|member| member.entity));
             }
             _ => self.tell_members(value),
         }
@@ -274,14 +283,14 @@ impl Graph {
         if let Some(shared) = self.values.get(&value)
             && shared.is_told_to_members()
         {
-            self.seen.extend(shared.members.iter().map(|(member, _)| *member));
+            self.seen.extend(shared.members.iter().map(|member| member.entity));
         }
     }
 
     pub(super) fn drop_value(&mut self, value: Key) {
         let members = self.values.get(&value).map(|s| s.members.clone()).unwrap_or_default();
-        for (member, _) in members {
-            self.unlink(member, value);
+        for member in members {
+            self.unlink(member.entity, value);
         }
         if let Some(gone) = self.values.remove(&value) {
             self.value_order.remove(&(gone.order, value));
@@ -328,7 +337,7 @@ impl Graph {
 
     fn reorder_value(&mut self, key: Key) -> Option<Order> {
         let shared = self.values.get_mut(&key)?;
-        let seen = shared.members.iter().map(|(_, seen)| *seen).max().unwrap_or(0);
+        let seen = shared.members.iter().map(|member| member.stay.seen).max().unwrap_or(0);
         let order = (shared.members.len() > 1, seen);
         let before = std::mem::replace(&mut shared.order, order);
         put_later(&mut self.value_order, key, before, order);
@@ -350,7 +359,7 @@ impl Graph {
         edges
             .iter()
             .filter_map(|edge| self.values.get(&edge.value).filter(|shared| shared.links()))
-            .flat_map(|shared| shared.members.iter().map(|(member, _)| *member))
+            .flat_map(|shared| shared.members.iter().map(|member| member.entity))
             .filter(move |member| *member != entity)
     }
 }

@@ -3,6 +3,7 @@
 use super::Links;
 use super::flags::Verdict;
 use super::graph::{Key, Unkept};
+use super::member::Stay;
 use crate::learn::kept::{KeptLabel, KeptLink, Shelf};
 use crate::model::{EntityKind, LinkPlan};
 
@@ -44,9 +45,10 @@ impl Links {
         id: &str,
         links: &[KeptLink],
     ) {
-        for KeptLink { identifier, value, seen } in links {
+        for KeptLink { identifier, value, since, seen } in links {
             if let Some(identifier) = plan.identifier(*identifier).filter(|i| i.links == kind) {
-                self.link(plan, identifier, (kind, id), value, *seen);
+                let stay = Stay { since: *since, seen: *seen };
+                self.link(plan, identifier, (kind, id), value, stay);
             }
         }
     }
@@ -104,8 +106,9 @@ impl Links {
         for key in changed {
             let Some(node) = self.graph.entities.get(&key) else { continue };
             let links = node.edges.iter().filter_map(|edge| {
-                let value = self.graph.values.get(&edge.value)?.value.clone();
-                Some(KeptLink { identifier: edge.of, value, seen: edge.seen })
+                let shared = self.graph.values.get(&edge.value)?;
+                let Stay { since, seen } = shared.members.iter().find(|m| m.entity == key)?.stay;
+                Some(KeptLink { identifier: edge.of, value: shared.value.clone(), since, seen })
             });
             shelf.put_links(node.kind, &node.id, &links.collect::<Vec<_>>());
         }

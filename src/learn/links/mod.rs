@@ -4,6 +4,7 @@
 mod flags;
 mod graph;
 mod keep;
+mod member;
 mod settle;
 mod tell;
 
@@ -15,16 +16,19 @@ use siphasher::sip::SipHasher13;
 use self::flags::{Flags, Verdict};
 use self::graph::{Graph, Key, KeySet, NewValue};
 use self::keep::Restoring;
+use self::member::Stay;
 use self::settle::Unsettled;
 use super::kept::LinkValue;
 use super::words;
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, LinkPlan, Linked, MeasureId, Plan, Seconds, Timestamp,
+    EntityKind, Identifier, IdentifierOf, LinkPlan, Linked, MeasureId, Plan, Seconds, Sharers,
+    Timestamp,
 };
 use crate::signals::{Cache, Label, Observation, Seen};
 
 pub use flags::EVENTS;
 pub use graph::{MEMBERS, VALUES};
+pub use member::LONG_AGO;
 pub use settle::MOST_STEPS;
 
 /// How much is kept of links at most.
@@ -169,7 +173,7 @@ impl Links {
         value: &LinkValue,
         seen: u32,
     ) {
-        let (entity, value) = self.link(plan, identifier, entity, value, seen);
+        let (entity, value) = self.link(plan, identifier, entity, value, Stay::at(seen));
         self.graph.note_changed(entity);
         self.news.extend([entity, value]);
     }
@@ -181,18 +185,20 @@ impl Links {
         identifier: &Identifier,
         (kind, id): (EntityKind, &str),
         of: &LinkValue,
-        seen: u32,
+        stay: Stay,
     ) -> (Key, Key) {
         let entity = self.entity_key(kind, id);
         let value = self.value_key(identifier.id, of);
         let hub = usize::from(identifier.hub);
-        let shortest = plan.windows(identifier.id).map(span).min().unwrap_or(u32::MAX);
-        let new = NewValue { of: identifier.id, hub, value: of, shortest };
-        self.graph.see((entity, kind, id), (value, &new), seen);
+        let seen = plan.windows(identifier.id).filter(|(who, _)| *who == Sharers::Seen);
+        let shortest = seen.map(|(_, window)| span(window)).min().unwrap_or(u32::MAX);
+        let forget = span(identifier.forget_after);
+        let new = NewValue { of: identifier.id, hub, value: of, shortest, forget };
+        self.graph.see((entity, kind, id), (value, &new), stay);
         self.told_values.insert(value);
         // What is due and was not looked at yet stays due.
         let before = self.graph.values.get(&value).map_or(u32::MAX, |shared| shared.due);
-        let due = self.due(plan, value, seen).min(before);
+        let due = self.due(plan, value, stay.seen).min(before);
         self.set_due(value, due);
         while let Some(key) =
             self.graph.surplus_value(self.bounds.max_values, self.bounds.max_edges)
@@ -314,9 +320,9 @@ impl Links {
         let of = self.graph.values.get(&value).map(|shared| shared.of);
         let forget = of.and_then(|of| plan.identifier(of)).map_or(0, |i| span(i.forget_after));
         let members = self.graph.values.get(&value).map(|s| s.members.clone()).unwrap_or_default();
-        for (member, seen) in members {
-            if seen.saturating_add(forget) <= now {
-                self.graph.unlink(member, value);
+        for member in members {
+            if member.stay.seen.saturating_add(forget) <= now {
+                self.graph.unlink(member.entity, value);
             }
         }
         self.graph.tell_members(value);
@@ -329,9 +335,10 @@ impl Links {
     fn due(&self, plan: &LinkPlan, value: Key, now: u32) -> u32 {
         let Some(shared) = self.graph.values.get(&value) else { return u32::MAX };
         let Some(identifier) = plan.identifier(shared.of) else { return now.saturating_add(3600) };
-        let spans = plan.windows(shared.of).chain([identifier.forget_after]).map(span);
-        let dues = spans
-            .flat_map(|span| shared.members.iter().map(move |(_, seen)| seen.saturating_add(span)));
+        let windows = plan.windows(shared.of).chain([(Sharers::Seen, identifier.forget_after)]);
+        let dues = windows.flat_map(|(who, window)| {
+            shared.members.iter().filter_map(move |member| member.leaves(who, span(window)))
+        });
         dues.filter(|due| *due > now).min().unwrap_or(now.saturating_add(1))
     }
 

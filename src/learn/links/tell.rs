@@ -5,7 +5,7 @@ use super::{Links, span};
 use crate::learn::kept::LinkValue;
 use crate::learn::words;
 use crate::model::{
-    EntityKind, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Seconds, Timestamp,
+    EntityKind, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Seconds, Sharers, Timestamp,
 };
 use crate::signals::{Cache, RecordBuilder, Summary};
 
@@ -38,12 +38,12 @@ impl Links {
             if let LinkValue::Own(kind, id) = &shared.value {
                 let asked = plan.measures.iter().filter(|measure| measure.kind == *kind);
                 let asked = asked.filter_map(|measure| match measure.of {
-                    Linked::Shared { identifier, window } if identifier == shared.of => {
-                        Some((measure.id, window))
+                    Linked::Shared { identifier, who, window } if identifier == shared.of => {
+                        Some((measure.id, (who, window)))
                     }
                     _ => None,
                 });
-                let number = |window| self.sharers(key, window, seconds);
+                let number = |of| self.sharers(key, of, seconds);
                 self.tell_one(cache, key, (*kind, id), asked, number, (now, What::All));
             }
             if shared.members.is_empty() {
@@ -125,8 +125,8 @@ impl Links {
     fn number(&self, key: Key, measure: &LinkMeasure, now: u32) -> Option<f64> {
         let node = self.graph.entities.get(&key)?;
         match measure.of {
-            Linked::Shared { identifier, window } => {
-                self.sharers(node.latest(identifier)?.value, window, now)
+            Linked::Shared { identifier, who, window } => {
+                self.sharers(node.latest(identifier)?.value, (who, window), now)
             }
             Linked::Distance { depth } => match node.distance {
                 FAR => Some(f64::INFINITY),
@@ -138,10 +138,10 @@ impl Links {
         }
     }
 
-    /// How many were seen with the value within the window.
-    fn sharers(&self, value: Key, window: Seconds, now: u32) -> Option<f64> {
+    /// How many were seen with the value within the window, or have it since then.
+    fn sharers(&self, value: Key, (who, window): (Sharers, Seconds), now: u32) -> Option<f64> {
         let members = &self.graph.values.get(&value)?.members;
-        let inside = |seen: u32| seen.saturating_add(span(window)) > now;
-        Some(members.iter().filter(|(_, seen)| inside(*seen)).count() as f64)
+        let leave = members.iter().filter_map(|member| member.leaves(who, span(window)));
+        Some(leave.filter(|at| *at > now).count() as f64)
     }
 }

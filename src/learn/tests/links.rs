@@ -8,13 +8,14 @@ use proptest::prelude::*;
 use super::support::{HOUR, SIGNAL, USER, at};
 use crate::learn::{Bounds, Learner, LinkBounds, LinksHeld};
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Value,
+    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Sharers,
+    Value,
 };
 use crate::signals::{Cache, Label, Limits, Observation, Secrets, Seen};
 
 pub(super) const DEVICE: EntityKind = EntityKind(1);
-const KEY: MeasureId = MeasureId(100);
-const DEVICE_ID: MeasureId = MeasureId(101);
+pub(super) const KEY: MeasureId = MeasureId(100);
+pub(super) const DEVICE_ID: MeasureId = MeasureId(101);
 /// Seconds.
 const HOUR_S: f64 = 3600.0;
 
@@ -23,7 +24,11 @@ pub(super) struct House {
     pub(super) learner: Learner,
 }
 
-fn plan(hub: u8, measures: &[(EntityKind, Linked)]) -> Plan {
+fn shared(identifier: MeasureId, window: f64) -> Linked {
+    Linked::Shared { identifier, who: Sharers::Seen, window }
+}
+
+pub(super) fn plan(hub: u8, measures: &[(EntityKind, Linked)]) -> Plan {
     let of = |id, name: &str, of| Identifier {
         id,
         name: name.into(),
@@ -50,10 +55,14 @@ fn plan(hub: u8, measures: &[(EntityKind, Linked)]) -> Plan {
 }
 
 pub(super) fn house(hub: u8, bounds: LinkBounds, measures: &[(EntityKind, Linked)]) -> House {
+    house_of(plan(hub, measures), bounds)
+}
+
+pub(super) fn house_of(plan: Plan, bounds: LinkBounds) -> House {
     let cache = Arc::new(Cache::new(Limits::default(), Secrets::random().unwrap()));
     let bounds = Bounds { links: bounds, ..Bounds::default() };
     let mut learner = Learner::new(Arc::clone(&cache), bounds, 1);
-    learner.follow(Arc::new(plan(hub, measures)));
+    learner.follow(Arc::new(plan));
     House { cache, learner }
 }
 
@@ -121,8 +130,8 @@ proptest! {
         // Few at a time, so that what is left over is taken up again.
         let bounds = LinkBounds { max_cluster: MOST, work: 7, ..LinkBounds::default() };
         let mut house = house(hub, bounds, &[
-            (USER, Linked::Shared { identifier: KEY, window: 3.0 * HOUR_S }),
-            (DEVICE, Linked::Shared { identifier: DEVICE_ID, window: 5.0 * HOUR_S }),
+            (USER, shared(KEY, 3.0 * HOUR_S)),
+            (DEVICE, shared(DEVICE_ID, 5.0 * HOUR_S)),
             (USER, Linked::Distance { depth: 8 }),
             (USER, Linked::Distance { depth: 2 }),
             (USER, Linked::Cluster),
@@ -212,8 +221,8 @@ proptest! {
 /// Who was there before and is back counts for all who share with them.
 #[test]
 fn somebody_who_comes_back_into_a_window_counts_again() {
-    let shared = Linked::Shared { identifier: KEY, window: 3.0 * HOUR_S };
-    let mut house = house(8, LinkBounds::default(), &[(USER, shared)]);
+    let measures = [(USER, shared(KEY, 3.0 * HOUR_S))];
+    let mut house = house(8, LinkBounds::default(), &measures);
     house.key("ann", "home", 0);
     house.key("bob", "home", HOUR);
     house.settle(HOUR);
@@ -266,7 +275,7 @@ fn what_is_asked_later_is_known_then() {
 #[test]
 fn who_is_seen_again_outlives_who_is_not() {
     let bounds = LinkBounds { max_entities: 10, ..LinkBounds::default() };
-    let mut house = house(8, bounds, &[(USER, Linked::Shared { identifier: KEY, window: 1e6 })]);
+    let mut house = house(8, bounds, &[(USER, shared(KEY, 1e6))]);
     for n in 0..100 {
         house.key("regular", "home", n * 1000);
         house.key(&format!("once-{n}"), &format!("value-{n}"), n * 1000);
@@ -282,7 +291,7 @@ fn who_is_seen_again_outlives_who_is_not() {
 #[test]
 fn a_value_that_too_many_share_counts_and_links_nobody() {
     let measures = [
-        (USER, Linked::Shared { identifier: KEY, window: 5.0 * HOUR_S }),
+        (USER, shared(KEY, 5.0 * HOUR_S)),
         (USER, Linked::Distance { depth: 8 }),
         (USER, Linked::Cluster),
     ];

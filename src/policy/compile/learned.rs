@@ -3,7 +3,7 @@
 use super::expression::{Expressions, Typed};
 use crate::model::{
     ContextFrom, Count, EntityKind, GeoField, MeasureId, Measured, Membership, Owner, Seconds,
-    SignalDecl, SignalType, Source, TravelFrom, Type,
+    Sharers, SignalDecl, SignalType, Source, TravelFrom, Type,
 };
 use crate::policy::cel::{self, ExprKind, Name};
 use crate::policy::diagnostic::quoted;
@@ -39,7 +39,7 @@ pub(super) enum Takes {
 }
 
 /// Functions of learned state: signatures and what they give.
-pub(super) const LEARNED: [(&str, &[&[Takes]], Type); 16] = {
+pub(super) const LEARNED: [(&str, &[&[Takes]], Type); 17] = {
     use Takes::{Count, Entity, Geo, Group, Series, Share, Signal, Value, Window};
     [
         ("deviation", &[&[Signal], &[Value, Signal]], Type::Number),
@@ -56,6 +56,7 @@ pub(super) const LEARNED: [(&str, &[&[Takes]], Type); 16] = {
         ("distinct", &[&[Signal, Window]], Type::Number),
         ("trend", &[&[Series]], Type::Number),
         ("shared_by", &[&[Value, Entity, Window]], Type::Number),
+        ("joined_by", &[&[Value, Entity, Window]], Type::Number),
         ("linked_to_flagged", &[&[Entity, Count]], Type::Number),
         ("flag_rate", &[&[Entity, Window, Window]], Type::Number),
         ("cluster_size", &[&[Entity]], Type::Number),
@@ -113,7 +114,10 @@ impl Expressions<'_, '_> {
                 self.window_of(ast, count, signal, window)?
             }
             ("shared_by", [identifier, entity, window]) => {
-                self.shared_by(ast, identifier, entity, window)?
+                self.shared_by(ast, Sharers::Seen, identifier, entity, window)?
+            }
+            ("joined_by", [identifier, entity, window]) => {
+                self.shared_by(ast, Sharers::Joined, identifier, entity, window)?
             }
             ("linked_to_flagged", [entity, depth]) => self.linked_to_flagged(ast, entity, depth)?,
             ("cluster_size", [entity]) => self.cluster_size(ast, entity)?,

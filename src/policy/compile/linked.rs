@@ -3,7 +3,7 @@
 use super::catalog::Catalogs;
 use super::expression::Expressions;
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, Linked, Seconds, SignalType, Source, Vocabulary,
+    EntityKind, Identifier, IdentifierOf, Linked, Seconds, Sharers, SignalType, Source, Vocabulary,
 };
 use crate::policy::cel::{self, ExprKind};
 use crate::policy::diagnostic::{Diagnostics, quoted};
@@ -110,9 +110,11 @@ impl<'a> Catalogs<'a> {
 }
 
 impl Expressions<'_, '_> {
+    /// `shared_by` and `joined_by`
     pub(super) fn shared_by(
         &mut self,
         ast: &cel::Expr,
+        who: Sharers,
         identifier: &cel::Expr,
         entity: &cel::Expr,
         window: &cel::Expr,
@@ -141,8 +143,12 @@ impl Expressions<'_, '_> {
             IdentifierOf::Signal(_) => found.links,
             IdentifierOf::Own(kind) => kind,
         };
-        let of = Linked::Shared { identifier: found.id, window: seconds };
-        self.linked(ast, kind, &format!("shared({key}, {seconds}s)"), of)
+        let of = Linked::Shared { identifier: found.id, who, window: seconds };
+        let asked = match who {
+            Sharers::Seen => "shared",
+            Sharers::Joined => "joined",
+        };
+        self.linked(ast, kind, &format!("{asked}({key}, {seconds}s)"), of)
     }
 
     pub(super) fn linked_to_flagged(

@@ -5,9 +5,12 @@ use crate::learn::{self, Kept, KeptLabel, KeptLink, KeptMeasure, LinkValue};
 use crate::model::{EntityKind, Timestamp, Vocabulary};
 use crate::store::names::Names;
 
-// How the value of a link is written.
-const HASH: u8 = 0;
-const OWN: u8 = 1;
+// How a link is written: by what its value is. The first two are of versions that didn't
+// keep when it was made, and are read only.
+const HASH_OF_OLD: u8 = 0;
+const OWN_OF_OLD: u8 = 1;
+const HASH: u8 = 2;
+const OWN: u8 = 3;
 
 pub(in crate::store) fn encode_profile(
     kept: &Kept,
@@ -53,23 +56,21 @@ pub(in crate::store) fn encode_links(
     names: &mut Names,
     vocabulary: &Vocabulary,
 ) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(links.len() * 15);
-    for KeptLink { identifier, value, seen } in links {
+    let mut bytes = Vec::with_capacity(links.len() * 19);
+    for KeptLink { identifier, value, since, seen } in links {
         let Some(identifier) = names.measure(*identifier, vocabulary) else { continue };
-        let head = [&identifier.to_le_bytes()[..], &seen.to_le_bytes()].concat();
-        match value {
-            LinkValue::Hash(hash) => {
-                bytes.extend(head);
-                bytes.push(HASH);
-                bytes.extend(hash.to_le_bytes());
-            }
-            LinkValue::Own(kind, id) => {
-                let Some(entity) = encode_entity(*kind, id, names, vocabulary) else { continue };
-                bytes.extend(head);
-                bytes.push(OWN);
-                bytes.extend(entity);
-            }
-        }
+        let (tag, value) = match value {
+            LinkValue::Hash(hash) => (HASH, hash.to_le_bytes().to_vec()),
+            LinkValue::Own(kind, id) => match encode_entity(*kind, id, names, vocabulary) {
+                Some(entity) => (OWN, entity),
+                None => continue,
+            },
+        };
+        bytes.extend(identifier.to_le_bytes());
+        bytes.extend(seen.to_le_bytes());
+        bytes.push(tag);
+        bytes.extend(since.to_le_bytes());
+        bytes.extend(value);
     }
     bytes
 }
@@ -84,9 +85,13 @@ pub(in crate::store) fn decode_links(
     let mut links = Vec::new();
     while !rest.0.is_empty() {
         let (number, seen, tag) = (rest.u16()?, rest.u32()?, rest.u8()?);
+        let since = match tag {
+            HASH_OF_OLD | OWN_OF_OLD => learn::LONG_AGO,
+            _ => rest.u32()?,
+        };
         let value = match tag {
-            HASH => Some(LinkValue::Hash(rest.array().map(u64::from_le_bytes)?)),
-            OWN => {
+            HASH | HASH_OF_OLD => Some(LinkValue::Hash(rest.array().map(u64::from_le_bytes)?)),
+            OWN | OWN_OF_OLD => {
                 let (kind, id) = rest.entity(names, vocabulary)?;
                 kind.map(|kind| LinkValue::Own(kind, id.into()))
             }
@@ -95,7 +100,7 @@ pub(in crate::store) fn decode_links(
         if let Some(identifier) = names.measure_id(number, vocabulary)
             && let Some(value) = value
         {
-            links.push(KeptLink { identifier, value, seen });
+            links.push(KeptLink { identifier, value, since, seen });
         }
     }
     Some(links)

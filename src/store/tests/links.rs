@@ -10,8 +10,8 @@ use proptest::prelude::*;
 
 use crate::learn::{Bounds, Learner};
 use crate::model::{
-    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, SignalId,
-    SignalType, Timestamp, Value, Vocabulary,
+    EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Sharers,
+    SignalId, SignalType, Timestamp, Value, Vocabulary,
 };
 use crate::signals::{Asked, Cache, Label, Limits, Observation, Secrets, Seen};
 use crate::store::{Shelf, Store};
@@ -61,8 +61,8 @@ fn house(folder: Option<&Path>, order: usize) -> House {
     let mut asked = BTreeMap::new();
     let mut measures = Vec::new();
     for (name, kind, of) in [
-        ("key", user, Linked::Shared { identifier: by_key, window }),
-        ("users", device, Linked::Shared { identifier: by_device, window }),
+        ("key", user, Linked::Shared { identifier: by_key, who: Sharers::Seen, window }),
+        ("users", device, Linked::Shared { identifier: by_device, who: Sharers::Seen, window }),
         ("distance", user, Linked::Distance { depth: 8 }),
         ("cluster", user, Linked::Cluster),
         ("user_rate", user, rate),

@@ -56,13 +56,19 @@ fn house(folder: Option<&Path>, order: usize) -> House {
         identifier("device.id", IdentifierOf::Own(device)),
     ];
     let [by_key, by_device] = [identifiers[0].id, identifiers[1].id];
-    let window = 100.0 * 3600.0;
+    let shared = |identifier, who, hours| Linked::Shared {
+        identifier,
+        who,
+        window: f64::from(hours) * 3600.0,
+    };
     let rate = Linked::FlagRate { window: 150.0 * 3600.0, delay: 3600.0 };
     let mut asked = BTreeMap::new();
     let mut measures = Vec::new();
     for (name, kind, of) in [
-        ("key", user, Linked::Shared { identifier: by_key, who: Sharers::Seen, window }),
-        ("users", device, Linked::Shared { identifier: by_device, who: Sharers::Seen, window }),
+        ("key", user, shared(by_key, Sharers::Seen, 100)),
+        ("users", device, shared(by_device, Sharers::Seen, 100)),
+        ("new_of_key", user, shared(by_key, Sharers::Joined, 60)),
+        ("new_users", device, shared(by_device, Sharers::Joined, 30)),
         ("distance", user, Linked::Distance { depth: 8 }),
         ("cluster", user, Linked::Cluster),
         ("user_rate", user, rate),
@@ -131,6 +137,13 @@ impl House {
         }
     }
 
+    /// Lets all come back that is kept.
+    fn restore(&mut self, now: i64) {
+        while self.learner.is_restoring() {
+            self.learner.advance(Timestamp::from_millis(START + now));
+        }
+    }
+
     fn told(&self) -> BTreeMap<String, Option<f64>> {
         let mut told = BTreeMap::new();
         for n in 0..10 {
@@ -186,9 +199,7 @@ proptest! {
         parted.close();
 
         let mut parted = house(Some(folder.path()), 1);
-        while parted.learner.is_restoring() {
-            parted.learner.advance(Timestamp::from_millis(START + now));
-        }
+        parted.restore(now);
         now += wait * HOUR;
         for step in &after {
             now += HOUR;
@@ -216,4 +227,67 @@ proptest! {
             prop_assert!(same, "{what}: {told:?} never stopped, {:?} after a restart", parted[what]);
         }
     }
+}
+
+/// An entry of links as it was written before it was kept since when they are.
+fn of_old(mut entry: &[u8]) -> Vec<u8> {
+    let mut old = Vec::new();
+    while !entry.is_empty() {
+        let (head, rest) = entry.split_at(6);
+        let (tag, rest) = (rest[0], &rest[5..]);
+        let len = match tag {
+            2 => 8,
+            3 => 4 + usize::from(u16::from_le_bytes([rest[2], rest[3]])),
+            other => panic!("no value is written as {other}"),
+        };
+        old.extend([head, &[tag - 2], &rest[..len]].concat());
+        entry = &rest[len..];
+    }
+    old
+}
+
+#[test]
+fn links_of_an_older_version_are_there_and_of_nobody_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |house: &House| {
+        let told = house.told();
+        let of = ["key of u1", "new_of_key of u1", "users of d1", "new_users of d1"];
+        of.map(|what| told[what])
+    };
+    let mut first = house(Some(folder.path()), 0);
+    for user in [1, 2, 3] {
+        first.take(&Step::Key(user, 1), HOUR);
+        first.take(&Step::Device(user, 1), HOUR);
+    }
+    first.settle(HOUR);
+    assert_eq!(told(&first), [Some(3.0); 4]);
+    first.close();
+    let database = fjall::Database::builder(folder.path()).open().unwrap();
+    let links = database.keyspace("links", fjall::KeyspaceCreateOptions::default).unwrap();
+    let entries: Vec<_> = links.iter().map(|entry| entry.into_inner().unwrap()).collect();
+    assert_eq!(entries.len(), 3);
+    for (key, entry) in entries {
+        links.insert(key, of_old(&entry)).unwrap();
+    }
+    database.persist(fjall::PersistMode::SyncAll).unwrap();
+    drop((links, database));
+
+    let mut second = house(Some(folder.path()), 1);
+    second.restore(2 * HOUR);
+    // One of them is seen again, and is kept anew; one comes who wasn't there.
+    for user in [1, 4] {
+        second.take(&Step::Key(user, 1), 2 * HOUR);
+        second.take(&Step::Device(user, 1), 2 * HOUR);
+    }
+    second.settle(2 * HOUR);
+    let expected = [Some(4.0), Some(1.0), Some(4.0), Some(1.0)];
+    assert_eq!(told(&second), expected);
+    let state = second.store.as_ref().unwrap().state(&second.cache);
+    assert_eq!(state.unreadable, 0, "nothing was set aside");
+    second.close();
+
+    let mut third = house(Some(folder.path()), 0);
+    third.restore(3 * HOUR);
+    third.settle(3 * HOUR);
+    assert_eq!(told(&third), expected);
 }

@@ -154,6 +154,8 @@ fn expressions_are_checked_where_they_stand() {
         ("quantile(user.spell, 0.5) > 1", "`>` does not compare duration with number"),
         ("peer_deviation(user.auth_count, team) > 1", "unknown peer group `team`"),
         ("linked_to_flagged(usr, 2) > 1", "an entity kind is wanted here"),
+        ("joined_by(user.name, user, \"30d\") > 1", "`user.name` links nobody"),
+        ("joined_by(user.name, user) > 1", "`joined_by` takes 3 arguments, and 2 are given"),
         ("geo(address.ip).county == \"DE\"", "a place has no `county`"),
         ("geo(address.ip) == \"DE\"", "`geo(...)` is asked for a field"),
         ("policy(\"q\").score > 1", "unknown policy `q`"),

@@ -251,6 +251,7 @@ const CORPUS: &str = r#"
     trend(sum(user.download_bytes, "24h"))
     trend(policy("insider")) > 2
     shared_by(device.id, user, "30d") > 3
+    joined_by(user.address_key, user, "30d") >= 24
     linked_to_flagged(user, 2) <= 1
     flag_rate(user, "90d", "14d") * 100
     at_or_worse("high")

@@ -12,6 +12,7 @@
 //! A rebuild fills a new table before readers can see it; who still reads the old
 //! one sees what was there a moment ago.
 
+use std::mem::{ManuallyDrop, take};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -33,7 +34,8 @@ pub(super) const WAYS: usize = 4;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    records: [Pointer<Option<Stored>>; WAYS],
+    /// Freed by the bucket's own `drop`.
+    records: [ManuallyDrop<Pointer<Option<Stored>>>; WAYS],
     tags: [AtomicU32; WAYS],
     /// Seconds since the epoch at which the entity was last written or asked for.
     touched: [AtomicU32; WAYS],
@@ -111,11 +113,8 @@ impl Table {
     /// Puts a record where there is room for it. Says whether a way was used that
     /// never was before; `None` when the table is full.
     fn insert(&self, tag: Tag, record: Stored, touched: u32) -> Option<bool> {
-        let vacant = |word: u32| word == Tag::EMPTY || word == Tag::GONE;
         let entry = self.probe(tag).find_map(|bucket| {
-            (0..WAYS)
-                .filter_map(|way| bucket.entry(way))
-                .find(|entry| vacant(entry.tag.load(Relaxed)))
+            (0..WAYS).filter_map(|way| bucket.entry(way)).find(|entry| is_vacant(entry.tag))
         })?;
         let fresh = entry.tag.load(Relaxed) == Tag::EMPTY;
         entry.record.store(Some(record));
@@ -124,6 +123,38 @@ impl Table {
         entry.tag.store(tag.word(), Release);
         Some(fresh)
     }
+
+    /// As `insert`, into a table that nobody else sees yet: there are no readers to look for.
+    fn fill(&mut self, tag: Tag, record: Stored, touched: u32) -> Option<()> {
+        let (start, count) = (tag.bucket(self.bits), self.buckets.len());
+        let is_free = |at: &usize| {
+            self.buckets.get(*at).is_some_and(|bucket| bucket.tags.iter().any(is_vacant))
+        };
+        let at = (start..count).chain(0..start).find(is_free)?;
+        let bucket = self.buckets.get_mut(at)?;
+        let way = bucket.tags.iter().position(is_vacant)?;
+        *bucket.records.get_mut(way)? = ManuallyDrop::new(Pointer::new(Some(record)));
+        bucket.touched.get(way)?.store(touched, Relaxed);
+        bucket.tags.get(way)?.store(tag.word(), Relaxed);
+        Some(())
+    }
+}
+
+/// A pointer that is freed looks through all threads for those that still read by it,
+/// and most of an old table's never pointed anywhere.
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        for (record, tag) in self.records.iter_mut().zip(&self.tags) {
+            if !is_vacant(tag) {
+                drop(ManuallyDrop::into_inner(take(record)));
+            }
+        }
+    }
+}
+
+/// Nothing stands behind the tag.
+fn is_vacant(tag: &AtomicU32) -> bool {
+    matches!(tag.load(Relaxed), Tag::EMPTY | Tag::GONE)
 }
 
 impl Bucket {
@@ -205,13 +236,13 @@ impl Published {
     }
 
     pub(super) fn rebuild(&self, filling: &mut Filling, old: &Table) -> Arc<Table> {
-        let table = Table::for_entities((filling.live + 1).max(WAYS));
+        let mut table = Table::for_entities((filling.live + 1).max(WAYS));
         filling.used = 0;
         for entry in (0..old.ways()).filter_map(|at| old.entry(at)) {
             if let Some((tag, touched)) = entry.occupied()
                 && let Some(record) = entry.record.load_full()
             {
-                filling.used += usize::from(table.insert(tag, record, touched) == Some(true));
+                filling.used += usize::from(table.fill(tag, record, touched).is_some());
             }
         }
         let table = Arc::new(table);

@@ -1,5 +1,8 @@
+use triomphe::ThinArc;
+
 use super::*;
 use crate::model::{Catalog, Entities, EntityDecl, SignalId, SignalType, Vocabulary};
+use crate::signals::record::{Scratch, Stored};
 
 const USER: EntityKind = EntityKind(0);
 const SESSION: EntityKind = EntityKind(1);
@@ -275,4 +278,35 @@ fn what_is_only_derived_neither_makes_an_entity_nor_keeps_it() {
     assert_eq!(number(&cache, SESSION, "a"), Some(2.0));
     cache.sweep(&catalog(60.0), secs(100), 10_000);
     assert_eq!(number(&cache, SESSION, "a"), None);
+}
+
+#[test]
+fn what_a_table_held_is_freed_with_it_and_once() {
+    let (kind, now) = (USER, secs(0));
+    let (published, mut filling) = (table::Published::default(), table::Filling::default());
+    // Through many rebuilds, and with gaps.
+    let records: Vec<Stored> = (0..500)
+        .map(|n| {
+            let mut scratch = Scratch::default();
+            scratch.start(None).set(SignalId(0), now, Value::Number(f64::from(n)));
+            scratch.build(kind, &format!("u{n}"), 1).unwrap()
+        })
+        .collect();
+    let tag = |n: usize| key::Tag::of_word(0x1_0001 * (n as u32 + 2)).unwrap();
+    for (n, record) in records.iter().enumerate() {
+        assert!(published.insert(&mut filling, tag(n), record.clone(), now));
+        if n % 3 == 0 {
+            let table = published.load();
+            let (entry, _) = table.find(tag(n), kind, &format!("u{n}")).unwrap();
+            assert!(published.remove(&mut filling, entry).is_some());
+        }
+    }
+    for (n, record) in records.iter().enumerate() {
+        let expected = if n % 3 == 0 { 1 } else { 2 };
+        assert_eq!(ThinArc::strong_count(record), expected, "u{n}");
+        let found = published.load().find(tag(n), kind, &format!("u{n}")).is_some();
+        assert_eq!(found, n % 3 != 0, "u{n}");
+    }
+    drop(published);
+    assert!(records.iter().all(|record| ThinArc::strong_count(record) == 1));
 }

@@ -10,8 +10,8 @@ use super::{Store, aside, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
 
-/// So many entries make one batch: writing them takes a fraction of a millisecond.
-const BATCH: usize = 64;
+/// So many entries make one batch: writing them takes a millisecond or two.
+const BATCH: usize = 1024;
 
 /// Entries that are committed together.
 pub(super) struct Batch<'b> {

@@ -42,15 +42,14 @@ impl<'p> Pace<'p> {
         self.stopped
     }
 
-    /// Whether it is time for a rest.
+    /// Whether it is time for a rest. Who waits for the disk waits for the end of all this.
     fn is_tired(&self) -> bool {
-        self.began.elapsed() >= PIECE
+        self.began.elapsed() >= PIECE && !self.stopped && !self.store.durable.is_awaited()
     }
 
     fn rest(&mut self) {
-        // Who waits for the disk waits for the end of all this.
-        let hurry = self.store.durable.is_awaited();
-        self.pause(if hurry { Duration::ZERO } else { self.began.elapsed() * REST });
+        // It may not have rested for long, when somebody waited.
+        self.pause(self.began.elapsed().min(PIECE * 10) * REST);
     }
 }
 

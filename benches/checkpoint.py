@@ -17,16 +17,14 @@ and then:
 import argparse
 import json
 import os
-import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 
 from compare import ROOT, bench
+from running import metrics, until
 
 GRPC, HTTP = "127.0.0.1:9391", "127.0.0.1:9392"
 FREE = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -57,24 +55,9 @@ def main():
             server.wait()
 
 
-def metrics():
-    with urllib.request.urlopen(f"http://{HTTP}/metrics") as answer:
-        page = answer.read().decode()
-    return {name: float(value) for name, value in re.findall(r"^(plimsoll_store_\w+) (\S+)$", page, re.M)}
-
-
-def until(what, holds):
-    end = time.monotonic() + 300
-    while True:
-        try:
-            now = metrics()
-            if holds(now):
-                return now
-        except OSError:
-            pass
-        if time.monotonic() > end:
-            sys.exit(f"{what} does not come about")
-        time.sleep(0.01)
+def once(what, holds):
+    """The metrics, once they are so."""
+    return until(what, lambda: now if holds(now := metrics(HTTP)) else None)
 
 
 def turn(plimsoll, args, during):
@@ -89,10 +72,10 @@ def turn(plimsoll, args, during):
 
 
 def measure(server, plimsoll, args):
-    until("a start", lambda now: True)
+    once("a start", lambda now: True)
     load = bench("load", args.profile)
     subprocess.run([load, GRPC, str(args.users)], check=True)
-    until("writing all", lambda now: now["plimsoll_store_waiting"] == 0)
+    once("writing all", lambda now: now["plimsoll_store_waiting"] == 0)
 
     def report(users=100):
         subprocess.run([load, GRPC, str(users)], check=True, stdout=subprocess.DEVNULL)
@@ -107,7 +90,7 @@ def measure(server, plimsoll, args):
         def prepare():
             fail()
             report(users)
-            until("a failure", lambda now: now["plimsoll_store_failing"] == 1)
+            once("a failure", lambda now: now["plimsoll_store_failing"] == 1)
 
         return prepare
 
@@ -120,15 +103,15 @@ def measure(server, plimsoll, args):
     seconds = {kind: [] for kind in kinds}
     for _ in range(args.rounds):
         for kind, (prepare, during) in kinds.items():
-            before = metrics()
+            before = metrics(HTTP)
             prepare()
             turns[kind].append(turn(plimsoll, args, during))
             if kind != "quiet":
                 done = before["plimsoll_store_checkpoints_total"]
-                now = until("a checkpoint", lambda now: now["plimsoll_store_checkpoints_total"] > done)
+                now = once("a checkpoint", lambda now: now["plimsoll_store_checkpoints_total"] > done)
                 took = "plimsoll_store_checkpoint_seconds_total"
                 seconds[kind].append(now[took] - before[took])
-                until("all on disk", lambda now: now["plimsoll_store_waiting"] == 0)
+                once("all on disk", lambda now: now["plimsoll_store_waiting"] == 0)
     print(f"{args.users} users, {args.rate} checks/s, {args.seconds} s a turn")
     for kind, told in turns.items():
         took = f", a checkpoint takes {statistics.median(seconds[kind]):.1f} s" if seconds[kind] else ""

@@ -13,17 +13,17 @@ and then:
 """
 
 import argparse
-import http.client
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 from compare import ROOT, cpu_seconds
+from running import is_ready, metrics, until
 
 HTTP, GRPC = "127.0.0.1:9394", "127.0.0.1:9393"
 BATCH = 1000
@@ -87,32 +87,21 @@ def main():
             print(f"{what:34}{statistics.median(told[what] for told in starts):9.2f}")
 
 
-def ask(path, body=None):
-    connection = http.client.HTTPConnection(HTTP, timeout=60)
-    connection.request("POST" if body else "GET", path, body, {"content-type": "application/json"} if body else {})
-    answer = connection.getresponse()
-    return answer.status, answer.read().decode()
-
-
-def metrics():
-    page = ask("/metrics")[1]
-    return {name: float(value) for name, value in re.findall(r"^(plimsoll_\w+|process_\w+) (\S+)$", page, re.M)}
-
-
-def until(what, holds, seconds=300):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if holds():
-                return
-        except OSError:
-            pass
-        time.sleep(0.005)
-    sys.exit(f"{what} does not come about")
+def send(reports):
+    body = json.dumps({"reports": reports}).encode()
+    request = urllib.request.Request(f"http://{HTTP}/v1/signals", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        told = json.load(answer)
+    if told["rejected"]:
+        sys.exit(f"a report was refused: {told['rejected'][0]}")
 
 
 def ready():
-    return ask("/ready")[0] == 200
+    return is_ready(HTTP)
+
+
+def now(name):
+    return metrics(HTTP)[name]
 
 
 def fill(command, users):
@@ -121,16 +110,13 @@ def fill(command, users):
         until("a start", ready)
         began = time.monotonic()
         for first in range(0, users, BATCH):
-            reports = [report(user) for user in range(first, min(first + BATCH, users))]
-            status, answer = ask("/v1/signals", json.dumps({"reports": reports}))
-            if status != 200 or json.loads(answer)["rejected"]:
-                sys.exit(f"a report was refused: {answer[:500]}")
+            send([report(user) for user in range(first, min(first + BATCH, users))])
             if first % (5 * BATCH) == 0:
-                until("learning", lambda: metrics()["plimsoll_observations_waiting"] < WAITING)
-        until("learning all", lambda: metrics()["plimsoll_observations_waiting"] == 0)
-        until("writing all", lambda: metrics()["plimsoll_store_waiting"] == 0)
+                until("learning", lambda: now("plimsoll_observations_waiting") < WAITING)
+        until("learning all", lambda: now("plimsoll_observations_waiting") == 0)
+        until("writing all", lambda: now("plimsoll_store_waiting") == 0)
         print(f"{users} users taken, learned and on disk in {time.monotonic() - began:.0f} s")
-        told = metrics()
+        told = metrics(HTTP)
         if told["plimsoll_links"] < users or told["plimsoll_profiles"] < users:
             sys.exit(f"not all was learned: { {k: told[k] for k in told if 'link' in k or 'profile' in k} }")
     finally:
@@ -155,11 +141,11 @@ def start(command, users):
     try:
         until("a start", ready)
         told = {"ready after, s": time.monotonic() - began}
-        until("links", lambda: metrics()["plimsoll_links"] >= users)
-        until("windows", lambda: metrics()["plimsoll_profiles"] >= users)
+        until("links", lambda: now("plimsoll_links") >= users)
+        until("windows", lambda: now("plimsoll_profiles") >= users)
         told["windows and links back after, s"] = time.monotonic() - began
         told["CPU until then, s"] = cpu_seconds(server.pid)
-        told["resident memory then, MB"] = metrics()["process_resident_memory_bytes"] / 1e6
+        told["resident memory then, MB"] = now("process_resident_memory_bytes") / 1e6
         return told
     finally:
         server.terminate()

@@ -1,7 +1,6 @@
 //! `plimsoll.v1.ReviewService`: what people found out about entities, and announce of them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 use tonic::{Request, Response, Status};
@@ -11,8 +10,8 @@ use super::expected::{Announced, Asked, Desk, Entity, Refused};
 use super::health::Readiness;
 use super::label::Named;
 use super::pdp::Pdp;
-use super::signals::not_durable;
 use super::signals::wire::{instant, timestamp};
+use super::signals::{LEARNED, not_durable};
 use crate::model::Timestamp;
 use crate::proto;
 use crate::proto::review_service_server::ReviewService;
@@ -20,8 +19,6 @@ use crate::signals::{NoRoom, NotAnnounced, NotDurable};
 
 /// So many labels one call may bring.
 pub(super) const MAX_LABELS: usize = 1000;
-/// How long a label may wait to be learned, where somebody waits for that.
-const LEARNED: Duration = Duration::from_secs(10);
 
 /// What became of a call's labels.
 #[derive(Debug, Default, Serialize)]

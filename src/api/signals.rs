@@ -28,8 +28,8 @@ use crate::signals::{MAX_ID, Marks, NotDurable, canonical_id};
 use crate::telemetry::{Operation, Parent, Span};
 use intake::Intake;
 
-/// How long the learner may take to forget; it takes some milliseconds.
-const UNLEARNED: Duration = Duration::from_secs(10);
+/// How long the learner may take for what somebody waits for; it takes some milliseconds.
+pub(super) const LEARNED: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug)]
 pub struct Signals {
@@ -159,7 +159,7 @@ impl SignalService for Signals {
         let unlearned = self.pdp.observations.push_forgotten(kind, &entity.id, Timestamp::now());
         let known = self.pdp.cache.read(kind, &entity.id).is_some();
         // First the learner: what it knew until then it may still put onto the disk.
-        let unlearned = tokio::time::timeout(UNLEARNED, unlearned.done()).await;
+        let unlearned = tokio::time::timeout(LEARNED, unlearned.done()).await;
         let (found, written) = self.pdp.cache.forget_for_good(kind, &entity.id);
         let found = found || known;
         note(&entity, if found { "forgotten" } else { "nothing_known" });

@@ -53,35 +53,6 @@ impl<'p> Pace<'p> {
     }
 }
 
-/// The entities that the database has, by a hash of their keys.
-struct Found {
-    hasher: RandomState,
-    /// Many small sets, since one that grows is not a small piece of work.
-    sets: Vec<HashSet<u64>>,
-}
-
-impl Found {
-    fn new() -> Self {
-        Found { hasher: RandomState::new(), sets: vec![HashSet::new(); 1024] }
-    }
-
-    fn set(&mut self, key: &[u8]) -> Option<(&mut HashSet<u64>, u64)> {
-        let hash = self.hasher.hash_one(key);
-        let at = hash as usize % self.sets.len();
-        Some((self.sets.get_mut(at)?, hash))
-    }
-
-    fn insert(&mut self, key: &[u8]) {
-        if let Some((set, hash)) = self.set(key) {
-            set.insert(hash);
-        }
-    }
-
-    fn has(&mut self, key: &[u8]) -> bool {
-        self.set(key).is_some_and(|(set, hash)| set.contains(&hash))
-    }
-}
-
 /// Writes what the cache has otherwise than the database or alone, and removes what the
 /// database has alone. What changes from now on is `meanwhile`'s to write, before each rest.
 pub(super) fn run(
@@ -103,12 +74,14 @@ pub(super) fn run(
         }
         Ok::<(), Fault>(())
     };
-    let mut found = Found::new();
+    // What the database has, by hashes of keys, with room for all: growing is no small piece.
+    let (hasher, mut found) = (RandomState::new(), HashSet::new());
+    found.reserve(cache.stats().entities);
     for (number, kind) in kinds(store) {
         for entry in disk.entities.prefix(number.to_be_bytes()) {
             step(&mut batch)?;
             let (key, value) = entry.into_inner()?;
-            found.insert(&key);
+            found.insert(hasher.hash_one(&*key));
             let held = codec::id_of(&key).and_then(|id| cache.read(kind, id));
             let Some(record) = held.as_ref().and_then(Held::record) else {
                 batch.remove(&key)?;
@@ -126,12 +99,16 @@ pub(super) fn run(
         if done.is_err() {
             return;
         }
-        let key = batch.key(record.kind(), record.id()).filter(|key| !found.has(key));
+        let is_new =
+            |key: &Vec<u8>| !found.contains(&hasher.hash_one(&**key)) && store.may_write(key);
+        let key = batch.key(record.kind(), record.id()).filter(is_new);
         if let Some((key, new)) = key.and_then(|key| Some((key, batch.encoded(record, now)?))) {
             done = batch.insert(key, new);
         }
         // Not before, since this record may have changed after a rest.
-        done = std::mem::replace(&mut done, Ok(())).and_then(|()| step(&mut batch));
+        if done.is_ok() {
+            done = step(&mut batch);
+        }
     });
     done?;
     batch.commit()?;

@@ -31,8 +31,6 @@ struct Keeper<'k> {
     plan: &'k dyn Fn() -> Option<Arc<Plan>>,
     /// How far changes were taken.
     upto: Marks,
-    /// How far the database has them.
-    written: Marks,
     unsynced: bool,
     synced_at: Instant,
     /// All of the cache is to be compared with the database.
@@ -56,7 +54,6 @@ pub(super) fn run(
         cache,
         plan,
         upto: Marks::default(),
-        written: Marks::default(),
         unsynced: false,
         synced_at: Instant::now(),
         checkpoint_due: false,
@@ -93,8 +90,7 @@ impl Keeper<'_> {
         if let Some(why) = self.store.unread.lock().take() {
             return Err(why);
         }
-        self.take();
-        self.load()?;
+        self.take()?;
         let taken = self.upto;
         if self.checkpoint_due {
             self.checkpoint(disk, pace)?;
@@ -109,11 +105,11 @@ impl Keeper<'_> {
         self.retention.pass(self.store, disk, most, now)?;
         self.store.counts.waiting.store(0, Relaxed);
         // Of what came while all was compared, notes may have been dropped once more.
-        self.written = if self.checkpoint_due { taken } else { self.upto };
+        let written = if self.checkpoint_due { taken } else { self.upto };
         let awaited = reopened || self.store.durable.is_awaited();
         if awaited || (self.unsynced && (last || self.synced_at.elapsed() >= SYNC)) {
             self.sync(disk)?;
-            self.store.durable.reached(self.written);
+            self.store.durable.reached(written);
         }
         if reopened {
             *self.store.error.lock() = None;
@@ -131,18 +127,14 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// Takes the notes of what has changed.
-    fn take(&mut self) {
+    /// Takes the notes of what has changed, and has kinds loaded that the catalog has come
+    /// to know: before theirs are written, or what is kept of them would be lost.
+    fn take(&mut self) -> Result<(), Fault> {
         if let Some(taken) = self.cache.take_changes(&mut self.changes) {
             self.store.counts.waiting.store(self.changes.len() as u64, Relaxed);
             self.checkpoint_due |= taken.overflowed;
             self.upto = taken.upto;
         }
-    }
-
-    /// Kinds that the catalog has come to know: before theirs are written, or what is kept
-    /// of them would be lost.
-    fn load(&self) -> Result<(), Fault> {
         let Some(plan) = (self.plan)() else { return Ok(()) };
         self.store.load(self.cache, &plan).map_err(|why| Fault::Damaged(why.to_string()))
     }
@@ -212,7 +204,7 @@ impl Keeper<'_> {
             if wrote_at.elapsed() < PAUSE {
                 return Ok(());
             }
-            self.take();
+            self.take()?;
             self.changes(disk)?;
             if self.synced_at.elapsed() >= SYNC {
                 self.sync(disk)?;

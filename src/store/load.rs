@@ -116,10 +116,16 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the kind, by the store's number, may be written: before it is loaded, what
-    /// is kept of it would be lost.
+    /// Whether the entities of the kind, by the store's number, are in the cache.
     pub(super) fn is_loaded(&self, number: u16) -> bool {
         self.loaded.lock().contains(&number)
+    }
+
+    /// Whether what is kept under the key may be written over: of a kind that is there and
+    /// isn't loaded yet it would be lost.
+    pub(super) fn may_write(&self, key: &[u8]) -> bool {
+        let number = codec::kind_of(key);
+        number.is_some_and(|number| !self.names.lock().was_read(number) || self.is_loaded(number))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::checkpoint::{self, Pace};
 use super::{Shelf, State, Store};
 use crate::learn::{Bounds, Learner};
 use crate::model::{
@@ -132,6 +133,35 @@ fn what_changes_while_all_is_compared_is_kept_as_it_is_at_last() {
     let found = ["u19", "u20", "u21", "new20"].map(|id| third.number(id));
     assert_eq!(found, [Some(20.0), None, Some(20.0), Some(20.0)]);
     assert_eq!(third.cache.stats().entities, entities);
+}
+
+#[test]
+fn a_kind_that_comes_to_be_known_while_all_is_compared_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = house(folder.path());
+    first.set("ann", 1.0);
+    first.close();
+
+    let second = house(folder.path());
+    second.load();
+    // Named, and heard of, after what is kept was looked through.
+    let (kind, _) = second.user();
+    let (z, now) =
+        (second.vocabulary.signal(kind, "z", SignalType::Bool).unwrap(), Timestamp::now());
+    second.cache.update(kind, "ann", now, |r| r.set(z, now, Value::Bool(true))).unwrap();
+    let (_stop, stopped) = channel();
+    let (store, mut pace) = (&second.store, Pace::new(&second.store, &stopped));
+    let disk = store.disk.read();
+    checkpoint::run(store, &second.cache, disk.as_ref().unwrap(), &mut pace, &mut || Ok(()))
+        .unwrap();
+    drop(disk);
+    assert_eq!(store.state(&second.cache).written, 0);
+    second.close();
+
+    let third = house(folder.path());
+    third.user();
+    third.load();
+    assert_eq!(third.number("ann"), Some(1.0));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::links::{LINKS, label_as_fraud};
+use crate::links::{label_as_fraud, serve_links};
 use crate::support::plimsoll::Plimsoll;
 use crate::{by_grpc, metric, report_durably, score, serve, status, until};
 
@@ -79,12 +79,6 @@ fn a_damaged_profile_is_kept_aside() {
     assert_eq!(status(&third)["store"]["aside"], 0);
     end(third);
     assert_eq!(found(&data, "profiles", &key), (vec![], None));
-}
-
-fn serve_links(data: &TempDir) -> Plimsoll {
-    let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
-    plimsoll.wait_for("ready", 0);
-    plimsoll
 }
 
 #[test]

@@ -36,6 +36,13 @@ rules:
   - {name: all, when: 'score >= 0', decision: allow}
 "#;
 
+/// A server of these policies that keeps what it knows in `data`.
+pub(crate) fn serve_links(data: &TempDir) -> Plimsoll {
+    let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
+    plimsoll.wait_for("ready", 0);
+    plimsoll
+}
+
 pub(crate) fn label(plimsoll: &Plimsoll, path: &str, id: &str, at: Timestamp) -> Response {
     let entity = json!({"type": "user", "id": id});
     let labels = json!({"labels": [{"entity": entity, "label": "fraud", "at": at.to_string()}]});
@@ -51,12 +58,7 @@ pub(crate) fn label_as_fraud(plimsoll: &Plimsoll, id: &str, at: Timestamp) {
 #[test]
 fn a_label_that_was_acknowledged_as_durable_survives_a_kill() {
     let data = TempDir::new().unwrap();
-    let serve = || {
-        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
-        plimsoll.wait_for("ready", 0);
-        plimsoll
-    };
-    let mut first = serve();
+    let mut first = serve_links(&data);
     for n in 0..10 {
         let answer = label(&first, "/v1/labels?durable=true", &format!("u{n}"), Timestamp::now());
         assert_eq!((answer.status, &answer.json()["durable"]), (200, &json!(true)), "{answer:?}");
@@ -75,7 +77,7 @@ fn a_label_that_was_acknowledged_as_durable_survives_a_kill() {
     assert!(answer.get_ref().durable && answer.get_ref().accepted == 490, "{answer:?}");
     first.process.kill();
 
-    let second = serve();
+    let second = serve_links(&data);
     until(|| metric(&second, "plimsoll_labels"), |labels| *labels == 500.0);
     for n in [0, 9, 10, 499] {
         until(|| score(&second, &format!("u{n}"), "d"), |score| *score >= 50.0);
@@ -85,12 +87,7 @@ fn a_label_that_was_acknowledged_as_durable_survives_a_kill() {
 #[test]
 fn links_and_labels_survive_and_a_forgotten_one_does_not() {
     let data = TempDir::new().unwrap();
-    let serve = || {
-        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
-        plimsoll.wait_for("ready", 0);
-        plimsoll
-    };
-    let mut first = serve();
+    let mut first = serve_links(&data);
     report_durably(&first, "ann", &json!({"address_key": "k1"}));
     report_durably(&first, "mallory", &json!({"address_key": "k1"}));
     score(&first, "mallory", "d1");
@@ -106,7 +103,7 @@ fn links_and_labels_survive_and_a_forgotten_one_does_not() {
     first.process.signal(Signal::TERM);
     assert!(first.process.wait_for_end().success());
 
-    let mut second = serve();
+    let mut second = serve_links(&data);
     assert_eq!(score(&second, "ann", "d1"), told);
     // Who comes to share the address is linked to what was there before.
     report_durably(&second, "bob", &json!({"address_key": "k1"}));
@@ -117,7 +114,7 @@ fn links_and_labels_survive_and_a_forgotten_one_does_not() {
     report_durably(&second, "carl", &json!({"address_key": "k2"}));
     second.process.kill();
 
-    let third = serve();
+    let third = serve_links(&data);
     until(|| score(&third, "bob", "d9"), |score| *score == 50.0);
     by_grpc(&third, async |mut client: SignalServiceClient<_>| {
         for id in ["mallory", "bob"] {
@@ -133,18 +130,13 @@ fn links_and_labels_survive_and_a_forgotten_one_does_not() {
 #[test]
 fn links_survive_a_kill_once_they_are_written() {
     let data = TempDir::new().unwrap();
-    let serve = || {
-        let plimsoll = Plimsoll::serve_text(LINKS, &json!({"data": data.path()}));
-        plimsoll.wait_for("ready", 0);
-        plimsoll
-    };
-    let mut first = serve();
+    let mut first = serve_links(&data);
     // Nothing else is learned here: the first that is written is this.
     report_durably(&first, "ann", &json!({"address_key": "k1"}));
     until(|| metric(&first, "plimsoll_store_learned_total"), |written| *written >= 1.0);
     first.process.kill();
 
-    let second = serve();
+    let second = serve_links(&data);
     report_durably(&second, "bob", &json!({"address_key": "k1"}));
     let at = Timestamp::now();
     label_as_fraud(&second, "bob", at);

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::body::{is_json, read};
-use super::report::{Asked, not_durable};
+use super::report::{Asked, not_durable, wants_durable};
 use super::{HttpParts, Problem};
 use crate::api::access::Caller;
 use crate::api::label::JsonLabel;
@@ -29,8 +29,7 @@ pub(super) async fn label(
     asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
-    let Query(asked) =
-        asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+    let durable = wants_durable(asked)?;
     is_json(request.headers(), StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     let body = read(request, MAX_BODY).await?;
@@ -44,7 +43,7 @@ pub(super) async fn label(
         if place == "." || place == "?" { problem } else { problem.at(place) }
     })?;
     reader.end().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let durable = asked.durable || batch.durable;
+    let durable = durable || batch.durable;
     if durable {
         parts.pdp.durable().map_err(not_durable)?;
     }

@@ -25,7 +25,15 @@ const MAX_BODY: usize = 8 * 1024 * 1024;
 pub(super) struct Asked {
     /// Answer when it is on disk.
     #[serde(default)]
-    pub(super) durable: bool,
+    durable: bool,
+}
+
+/// Whether the `?` asks for it.
+pub(super) fn wants_durable(asked: Result<Query<Asked>, QueryRejection>) -> Result<bool, Problem> {
+    match asked {
+        Ok(Query(asked)) => Ok(asked.durable),
+        Err(why) => Err(Problem::new(StatusCode::BAD_REQUEST, why.body_text())),
+    }
 }
 
 pub(super) async fn report(
@@ -33,14 +41,13 @@ pub(super) async fn report(
     asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Json<Receipt>, Problem> {
-    let Query(asked) =
-        asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+    let durable = wants_durable(asked)?;
     is_json(request.headers(), StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
     let traces = &parts.pdp.traces;
     let mut span = traces.begin(Operation::HttpReport, || traces.parent(request.headers()));
     let body = read(request, MAX_BODY).await?;
     let batch = json::batch(&body)?;
-    let durable = asked.durable || batch.durable;
+    let durable = durable || batch.durable;
     if durable {
         parts.pdp.durable().map_err(not_durable)?;
     }

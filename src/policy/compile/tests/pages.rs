@@ -7,43 +7,37 @@ use serde_json::{Value as Json, json};
 
 use super::reference::{blocks, holds};
 
-/// The catalog, the policy and the test that a page's parts belong into.
-const LEARNING: [&str; 3] = [
-    "{apiVersion: plimsoll/v1, kind: Catalog, signals: {user.transfer_amount: {type: event, learn: {baseline: {half_life: 60d}}}}, context: {amount: number}}",
-    r#"
+/// What all catalogs and all policies below have.
+const CATALOG: &str = "{apiVersion: plimsoll/v1, kind: Catalog}";
+const POLICY: &str = "
 apiVersion: plimsoll/v1
 kind: TrustPolicy
 metadata: {name: page}
+score: {direction: risk, missing: 0, prior: 0, combine: noisy_or}
+levels: {low: {from: 0}}
+";
+
+/// What else the catalog, the policy and the test have that a page's parts belong into.
+const LEARNING: [&str; 3] = [
+    "{signals: {user.transfer_amount: {type: event, learn: {baseline: {half_life: 60d}}}}, context: {amount: number}}",
+    r#"
 score:
-  direction: risk
-  missing: 0
-  prior: 0
-  combine: noisy_or
   factors:
     unusual: {value: 'deviation(context.amount, user.transfer_amount)', curve: {linear: {from: 2, to: 6}}}
     listed: {value: address.ip in lists.malicious_addresses || address.ip in lists.corporate_network, weight: 0.5}
     breached: {value: subject.id in lists.breached_logins, weight: 0.5}
-levels: {low: {from: 0}}
 "#,
     "{name: sixty transfers of 50, request: {subject: {type: user, id: u1}, context: {amount: 5000}}, expect: {score: 100, reasons: [unusual]}}",
 ];
 
 const LINKS: [&str; 3] = [
-    "{apiVersion: plimsoll/v1, kind: Catalog, signals: {user.address_key: {type: string}}}",
+    "{signals: {user.address_key: {type: string}}}",
     r#"
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: page}
 score:
-  direction: risk
-  missing: 0
-  prior: 0
-  combine: noisy_or
   factors:
     cluster: {value: cluster_size(user), curve: {linear: {from: 1, to: 5}}}
     device: {value: 'shared_by(device.id, user, "30d")', curve: {linear: {from: 1, to: 3}}, weight: 0.1}
     address: {value: 'shared_by(address.ip, user, "1d")', curve: {linear: {from: 1, to: 3}}, weight: 0.1}
-levels: {low: {from: 0}}
 "#,
     r"
 name: one address, one device
@@ -57,21 +51,13 @@ expect: {score: {near: 52.5, within: 1e-6}, reasons: [cluster, device]}
 ];
 
 const EXPECTED_CHANGE: [&str; 3] = [
-    "{apiVersion: plimsoll/v1, kind: Catalog, signals: {user.department: {type: string}, user.country: {type: string, observe: geo(address.ip).country, learn: {familiar: {keep: 4}}}}, lists: {corporate_network: {type: cidr, path: corporate.netset}}}",
+    "{signals: {user.department: {type: string}, user.country: {type: string, observe: geo(address.ip).country, learn: {familiar: {keep: 4}}}}, lists: {corporate_network: {type: cidr, path: corporate.netset}}}",
     r#"
-apiVersion: plimsoll/v1
-kind: TrustPolicy
-metadata: {name: page}
 score:
-  direction: risk
-  missing: 0
-  prior: 0
-  combine: noisy_or
   factors:
     new_country: {value: '!familiar(user.country, geo(address.ip).country)'}
     impossible_travel: {value: 'travel_speed(user, geo(address.ip))', curve: {linear: {from: 500, to: 1000}}}
     unusual_hour: {value: unusual_hour(user), weight: 0.1}
-levels: {low: {from: 0}}
 rules: [{name: all, when: 'true', decision: allow}]
 "#,
     r#"
@@ -105,10 +91,13 @@ fn read(text: &str) -> Json {
 
 /// Compiles a page's parts, and runs its test: how many parts there were.
 #[track_caller]
-fn parts_hold(page: &str, documents: [&str; 3]) -> usize {
+fn parts_hold(page: &str, rest: [&str; 3]) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = std::fs::read_to_string(path).unwrap();
-    let mut documents = documents.map(read);
+    let mut documents = [CATALOG, POLICY, "{}"].map(read);
+    for (document, rest) in documents.iter_mut().zip(rest) {
+        merge(document, read(rest));
+    }
     let mut count = 0;
     for (info, line, text) in blocks(&text) {
         let at = match info.as_str() {

@@ -91,8 +91,11 @@ pub(super) fn take<'l>(
 pub(super) async fn keep(pdp: &Pdp) -> Result<(), NotDurable> {
     let store = pdp.durable()?;
     let learned = pdp.observations.after_labels().map_err(|_| NotDurable::Late)?;
-    tokio::time::timeout(LEARNED, learned.done()).await.map_err(|_| NotDurable::Late)?;
-    store.wait_for_all().await
+    let kept = async {
+        learned.done().await;
+        store.wait_for_all().await
+    };
+    tokio::time::timeout(LEARNED, kept).await.unwrap_or(Err(NotDurable::Late))
 }
 
 #[derive(Clone, Debug)]

@@ -18,9 +18,7 @@ pub enum NotDurable {
     NoStore,
     #[error("what was sent is known, but is not on disk, since the store fails: send it again")]
     Failing,
-    #[error(
-        "what was sent is taken, but waits until what is kept is back in memory: send it again later"
-    )]
+    #[error("what was sent is taken, but is not known to be on disk yet: send it again later")]
     Late,
 }
 
@@ -65,7 +63,7 @@ impl Durable {
     /// Waits until the store has all writes up to `marks` on disk.
     ///
     /// # Errors
-    /// When the store fails, or takes too long.
+    /// When the store fails, or is late.
     pub async fn wait(&self, marks: &Marks) -> Result<(), NotDurable> {
         self.until(|kept| kept.upto.cover(marks)).await
     }
@@ -73,7 +71,7 @@ impl Durable {
     /// Waits until the store has all on disk that was left for it until now.
     ///
     /// # Errors
-    /// When the store fails, or takes too long.
+    /// When the store fails, or is late.
     pub async fn wait_for_all(&self) -> Result<(), NotDurable> {
         // The round that goes on may have looked before.
         let next = self.begun.load(SeqCst) + 1;
@@ -95,7 +93,7 @@ impl Durable {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, kept).await.unwrap_or(Err(NotDurable::Failing))
+        tokio::time::timeout(PATIENCE, kept).await.unwrap_or(Err(NotDurable::Late))
     }
 
     /// Whether somebody waits: the store then syncs at once.

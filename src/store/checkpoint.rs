@@ -17,6 +17,9 @@ use crate::signals::{Cache, Held};
 /// the scheduler lets a thread that has begun go on for a while.
 const PIECE: Duration = Duration::from_micros(100);
 
+/// In a hurry it looks for what has changed as seldom as this, so that batches stay large.
+const LONG_PIECE: Duration = Duration::from_millis(5);
+
 /// So many times as long as a piece took is rested after it.
 const REST: u32 = 3;
 
@@ -42,14 +45,20 @@ impl<'p> Pace<'p> {
         self.stopped
     }
 
-    /// Whether it is time for a rest. Who waits for the disk waits for the end of all this.
+    /// Who waits for the disk waits for the end of all this.
+    fn hurries(&self) -> bool {
+        self.stopped || self.store.durable.is_awaited()
+    }
+
+    /// Whether a piece of work is done.
     fn is_tired(&self) -> bool {
-        self.began.elapsed() >= PIECE && !self.stopped && !self.store.durable.is_awaited()
+        self.began.elapsed() >= if self.hurries() { LONG_PIECE } else { PIECE }
     }
 
     fn rest(&mut self) {
-        // It may not have rested for long, when somebody waited.
-        self.pause(self.began.elapsed().min(PIECE * 10) * REST);
+        // One that was long was begun in a hurry.
+        let worked = self.began.elapsed().min(PIECE * 10);
+        self.pause(if self.hurries() { Duration::ZERO } else { worked * REST });
     }
 }
 
@@ -101,11 +110,14 @@ pub(super) fn run(
         }
         let is_new =
             |key: &Vec<u8>| !found.contains(&hasher.hash_one(&**key)) && store.may_write(key);
-        let key = batch.key(record.kind(), record.id()).filter(is_new);
-        if let Some((key, new)) = key.and_then(|key| Some((key, batch.encoded(record, now)?))) {
+        // The table that shows it may have been replaced while this rested: the cache is asked.
+        let (kind, id) = (record.kind(), record.id());
+        if let Some(key) = batch.key(kind, id).filter(is_new)
+            && let Some(record) = cache.read(kind, id).as_ref().and_then(Held::record)
+            && let Some(new) = batch.encoded(record, now)
+        {
             done = batch.insert(key, new);
         }
-        // Not before, since this record may have changed after a rest.
         if done.is_ok() {
             done = step(&mut batch);
         }

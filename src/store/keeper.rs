@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use fjall::PersistMode;
 
-use super::Store;
 use super::batch::Batch;
 use super::checkpoint::{self, Pace};
 use super::disk::{self, Disk, Fault};
 use super::retention::Retention;
+use super::{Store, aside};
 use crate::learn::Clock;
 use crate::model::{EntityKind, Plan, Timestamp};
 use crate::signals::{Cache, Change, Held, Marks};
@@ -195,7 +195,8 @@ impl Keeper<'_> {
 
     /// Makes the database what the cache is, and goes on with what changes meanwhile.
     fn checkpoint(&mut self, disk: &Disk, pace: &mut Pace<'_>) -> Result<(), Fault> {
-        self.changes.clear();
+        // What is to be forgotten on disk is found by no comparison.
+        self.changes(disk)?;
         self.checkpoint_due = false;
         self.unsynced = true;
         let (store, cache) = (self.store, self.cache);
@@ -206,6 +207,7 @@ impl Keeper<'_> {
             }
             self.take()?;
             self.changes(disk)?;
+            self.learned(disk)?;
             if self.synced_at.elapsed() >= SYNC {
                 self.sync(disk)?;
                 self.unsynced = true;
@@ -235,6 +237,8 @@ impl Keeper<'_> {
     fn reopen(&mut self) -> Result<(), Fault> {
         let (disk, _) =
             Disk::open(&self.store.folder).map_err(|why| Fault::Damaged(why.to_string()))?;
+        let aside = aside::count(&disk)?;
+        self.store.counts.aside.store(aside, Relaxed);
         self.store.names.lock().all_fresh();
         *self.store.disk.write() = Some(disk);
         self.checkpoint_due = true;

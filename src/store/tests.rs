@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::batch::Batch;
 use super::checkpoint::{self, Pace};
-use super::{Shelf, State, Store};
+use super::shelf::Room;
+use super::{Shelf, State, Store, codec};
 use crate::learn::{Bounds, Learner};
 use crate::model::{
     EntityKind, Measure, MeasureId, Measured, Plan, Quantiles, SignalId, SignalType, Timestamp,
     Value, Vocabulary,
 };
-use crate::signals::{Cache, Limits, Observation, Secrets, Seen, SeenContext};
+use crate::signals::{Cache, Held, Limits, Observation, Secrets, Seen, SeenContext};
 
 struct House {
     vocabulary: Arc<Vocabulary>,
@@ -133,6 +135,79 @@ fn what_changes_while_all_is_compared_is_kept_as_it_is_at_last() {
     let found = ["u19", "u20", "u21", "new20"].map(|id| third.number(id));
     assert_eq!(found, [Some(20.0), None, Some(20.0), Some(20.0)]);
     assert_eq!(third.cache.stats().entities, entities);
+}
+
+/// Tables grow, and are replaced, while the comparison goes through them.
+#[test]
+fn what_was_written_while_all_is_compared_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path());
+    let (kind, _) = house.user();
+    let id = |n: u32| format!("u{n}");
+    for n in 0..3000 {
+        house.set(&id(n), 0.0);
+    }
+    let (_stop, stopped) = channel();
+    let (store, mut pace) = (&house.store, Pace::new(&house.store, &stopped));
+    let disk = store.disk.read();
+    let disk = disk.as_ref().unwrap();
+    let mut rounds = 0;
+    let mut meanwhile = || {
+        rounds += 1;
+        if rounds > 4 {
+            return Ok(());
+        }
+        let mut batch = Batch::new(store, disk);
+        // New ones first: what was there is then written into new tables.
+        for n in (0..3000 + rounds * 6000).rev() {
+            if n % 50 == rounds {
+                house.cache.forget(kind, &id(n));
+            } else {
+                house.set(&id(n), f64::from(rounds));
+            }
+            let held = house.cache.read(kind, &id(n));
+            batch.put(kind, &id(n), held.as_ref().and_then(Held::record), Timestamp::now())?;
+        }
+        batch.commit()
+    };
+    checkpoint::run(store, &house.cache, disk, &mut pace, &mut meanwhile).unwrap();
+    assert!(rounds > 1, "{rounds}");
+    for n in 0..3000 {
+        let number = store.names.lock().kind(kind, &store.vocabulary).unwrap();
+        let kept = disk.entities.get(codec::key(number, &id(n))).unwrap();
+        let (now, held) = (Timestamp::now(), house.cache.read(kind, &id(n)));
+        let held = held.as_ref().and_then(Held::record);
+        let expected = held.and_then(|record| Batch::new(store, disk).encoded(record, now));
+        let both = kept.as_deref().zip(expected.as_deref());
+        assert_eq!(kept.is_some(), expected.is_some(), "{n}");
+        assert!(both.is_none_or(|(kept, expected)| codec::same(kept, expected)), "{n}");
+    }
+}
+
+#[test]
+fn what_is_to_be_forgotten_is_so_though_too_much_has_changed_to_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let house = house(folder.path());
+    let (kind, _) = house.user();
+    let key = {
+        let disk = house.store.disk.read();
+        let disk = disk.as_ref().unwrap();
+        let mut batch = Batch::new(&house.store, disk);
+        let key = batch.key(kind, "gone").unwrap();
+        batch.commit().unwrap();
+        house.store.set_aside(disk, Room::Links, &[(key.clone(), vec![9; 9])]).unwrap();
+        key
+    };
+    assert_eq!(house.store.state(&house.cache).aside, 1);
+    house.cache.forget_for_good(kind, "gone");
+    for x in 0..2 {
+        for n in 0..10_000 {
+            house.set(&format!("busy{x}"), f64::from(n));
+            house.set("gone", f64::from(n));
+        }
+    }
+    let state = house.close();
+    assert_eq!((state.checkpoints, state.aside), (1, 0), "{key:?}");
 }
 
 #[test]

@@ -76,15 +76,16 @@ pub struct Taken {
 
 impl Notes {
     fn push(&mut self, change: Change) {
-        if self.overflowed {
-            return;
-        }
-        if self.waiting.len() >= MOST {
+        // What is to be forgotten is found by no comparison, and those who ask are few.
+        let asked = |change: &Change| matches!(change, Change::Gone { forgotten: true, .. });
+        if !self.overflowed && self.waiting.len() >= MOST {
             self.overflowed = true;
-            self.waiting = Vec::new();
-            return;
+            self.waiting.retain(asked);
+            self.waiting.shrink_to_fit();
         }
-        self.waiting.push(change);
+        if !self.overflowed || asked(&change) {
+            self.waiting.push(change);
+        }
     }
 }
 
@@ -167,7 +168,7 @@ impl Cache {
     }
 
     /// Shows every record, one after the other: what is written meanwhile may be
-    /// seen before or after.
+    /// seen before or after, and where `see` takes long, as it was.
     pub fn each_record(&self, mut see: impl FnMut(Record<'_>)) {
         for shard in &self.shards {
             let table = shard.table.load();

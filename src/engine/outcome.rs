@@ -76,13 +76,19 @@ impl Outcome {
     /// What is known of the risk, in [0, 1]: without what the prior and stand-ins for what
     /// is not known make of it.
     pub fn known_risk(&self, policy: &Policy) -> f64 {
-        let of = |basis| self.factors.iter().filter(move |factor| factor.basis == basis);
-        let unknown = if of(Basis::Live).next().is_none() {
-            policy.risk(policy.prior)
+        let unknown = if self.is_known() {
+            let assumed = self.factors.iter().filter(|factor| factor.basis == Basis::Assumed);
+            assumed.map(|factor| factor.cost).sum::<f64>() / policy.range.width()
         } else {
-            of(Basis::Assumed).map(|factor| factor.cost).sum::<f64>() / policy.range.width()
+            policy.risk(policy.prior)
         };
         (policy.risk(self.score) - unknown).max(0.0)
+    }
+
+    /// Whether anything is known: what is wholly stale, or composed of nothing known, is no
+    /// knowledge either.
+    pub(super) fn is_known(&self) -> bool {
+        self.factors.iter().any(|f| f.basis == Basis::Live && f.freshness > 0.0)
     }
 
     /// Empties it for `policy`, keeping what is allocated.

@@ -246,9 +246,7 @@ fn combine_dimensions(policy: &Policy, out: &mut Outcome) {
     }
     let combined = combine(policy.combine, &mut out.terms, &mut out.order);
     let width = policy.range.width();
-    // What is wholly stale, or composed of nothing known, is no knowledge either.
-    let known = out.factors.iter().any(|f| f.basis == Basis::Live && f.freshness > 0.0);
-    if combined.is_none() || !known {
+    if combined.is_none() || !out.is_known() {
         out.prior = policy.prior - policy.range.min;
         for (at, dimension) in policy.dimensions.iter().enumerate() {
             attribute(policy, dimension, at, out, 0.0, width);

@@ -23,8 +23,9 @@ pub(super) struct Keeping {
     labels: Labels,
     /// Where the links that are not back yet begin.
     links_from: Option<Vec<u8>>,
-    /// Profiles that time changes came back at the last look: there may be more.
+    /// Profiles that time changes, or links, came back at the last look: there may be more.
     profiles_came: bool,
+    links_came: bool,
 }
 
 /// What could not be read when it was needed. It is not written over: what is learned
@@ -65,6 +66,7 @@ impl Learner {
             labels: Labels::default(),
             links_from: None,
             profiles_came: false,
+            links_came: false,
         });
     }
 
@@ -97,7 +99,7 @@ impl Learner {
 
     /// Whether some of what is kept, and stands in memory, is not back yet.
     pub fn is_catching_up(&self) -> bool {
-        let left = |keeping: &Keeping| keeping.profiles_came || keeping.links_from.is_some();
+        let left = |keeping: &Keeping| keeping.profiles_came || keeping.links_came;
         self.keeping.as_ref().is_some_and(left)
     }
 
@@ -112,12 +114,14 @@ impl Learner {
     /// Puts some more of the links back.
     pub(super) fn restore_some_links(&mut self) {
         let Some(keeping) = &mut self.keeping else { return };
+        keeping.links_came = false;
         let Some(from) = &keeping.links_from else { return };
         let Ok(page) = keeping.shelf.links(from) else { return };
         for (kind, id, links) in &page.entries {
             self.links.restore(&self.plan.links, *kind, id, links);
         }
         keeping.links_from = page.next;
+        keeping.links_came = keeping.links_from.is_some();
         if keeping.links_from.is_none() {
             self.links.end_restoring();
         }
@@ -155,10 +159,16 @@ impl Learner {
 
     /// Puts a profile that was kept in the place of the one there is.
     fn put_back(&mut self, kind: EntityKind, id: &str, kept: Kept, now: Timestamp) {
+        if self.profiles.is_full() && self.profiles.find(kind, id).is_none() {
+            // One goes for it: with all that was learned of it.
+            self.keep();
+        }
         let Some(keeping) = &mut self.keeping else { return };
         let seen = words::from_seconds(kept.seen);
         if now.millis() >= seen.millis().saturating_add(span(self.bounds.retention)) {
             keeping.shelf.remove(kind, id);
+            // What was learned meanwhile stays.
+            keeping.changed.insert((kind, id.into()));
             return;
         }
         let mut profile = Profile::new(kind, id, seen);
@@ -223,7 +233,15 @@ impl Learner {
             let Ok(kept) = keeping.shelf.find(entity.0, &entity.1) else { return };
             keeping.unread.profiles.remove(&entity);
             match kept {
-                Some(kept) => self.put_back(entity.0, &entity.1, kept, now),
+                Some(kept) => {
+                    let ids = kept.measures.iter().map(|kept| kept.measure).collect();
+                    self.put_back(entity.0, &entity.1, kept, now);
+                    // The cache was told what was learned meanwhile.
+                    if let Some(place) = self.profiles.find(entity.0, &entity.1) {
+                        self.changed = ids;
+                        self.tell_passed(place, now);
+                    }
+                }
                 None => keeping.changed.extend(Some(entity)),
             }
         }

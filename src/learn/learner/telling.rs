@@ -78,16 +78,13 @@ impl Learner {
         let (plan, common, refused) = (&self.plan, &self.common, &mut self.refused);
         let tell = |record: &mut RecordBuilder<'_>| {
             let all = record.is_unlearned();
-            let there = (told == Told::Passed).then(|| record.told());
             for (head, words) in profile.measures() {
                 let Some(measure) = plan.get(MeasureId(head.measure)) else { continue };
                 // What is told in relation to others or to the present changes by itself, and
                 // what found no room may find some now.
-                let anew = || {
-                    let there = there.as_ref();
-                    there.is_some_and(|t| measure.of.is_relative() || !t.contains(&measure.id))
-                };
-                if !(all || changed.contains(&measure.id) || anew()) {
+                let anew =
+                    told == Told::Passed && (measure.of.is_relative() || !record.tells(measure.id));
+                if !(all || changed.contains(&measure.id) || anew) {
                     continue;
                 }
                 let known = Known { measure, head, words };

@@ -96,12 +96,18 @@ impl Links {
         if self.is_restoring() {
             return;
         }
-        let Some(Unkept { changed, gone }) = self.graph.unkept.as_mut().map(std::mem::take) else {
+        let Some(Unkept { mut changed, gone }) = self.graph.unkept.as_mut().map(std::mem::take)
+        else {
             return;
         };
-        // Some of them came back, and are among those that have changed.
         for (kind, id) in gone {
-            shelf.put_links(kind, &id, &[]);
+            let key = self.entity_key(kind, &id);
+            if self.graph.entities.contains_key(&key) {
+                // It came back.
+                changed.insert(key);
+            } else {
+                shelf.put_links(kind, &id, &[]);
+            }
         }
         for key in changed {
             let Some(node) = self.graph.entities.get(&key) else { continue };

@@ -165,11 +165,6 @@ impl RecordBuilder<'_> {
         learned::find(&self.0.learned, measure).is_some()
     }
 
-    /// The measures of which anything is said.
-    pub fn told(&self) -> ArrayVec<MeasureId, { learned::MAX_WORDS }> {
-        learned::raw_items(&self.0.learned).map(|(measure, _)| measure).collect()
-    }
-
     /// Puts back a signal that a store has kept, unless it was observed since.
     pub fn restore(&mut self, signal: SignalId, observed_at: Timestamp, value: Value<'_>) {
         let cells = &self.0.cells;

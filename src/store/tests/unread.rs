@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 
 use crate::learn::{Bounds, Learner, Shelf as _};
 use crate::model::{
-    EntityKind, Measure, Measured, Plan, Quantiles, SignalId, SignalType, Timestamp, Value,
+    Count, EntityKind, Measure, Measured, Plan, Quantiles, SignalId, SignalType, Timestamp, Value,
     Vocabulary,
 };
 use crate::signals::{Cache, Label, Limits, Observation, Secrets, Seen};
@@ -26,12 +26,15 @@ fn at(hour: i64) -> Timestamp {
 }
 
 fn house() -> House {
+    house_of(|signal| Measured::Quantiles { signal, quantiles: Quantiles { half_life: 1e6 } })
+}
+
+fn house_of(of: impl Fn(SignalId) -> Measured) -> House {
     let folder = tempfile::tempdir().unwrap();
     let vocabulary = Arc::new(Vocabulary::new());
     let kind = vocabulary.kind("user").unwrap();
     let signal = vocabulary.signal(kind, "x", SignalType::Number).unwrap();
-    let name = "quantiles(user.x)";
-    let of = Measured::Quantiles { signal, quantiles: Quantiles { half_life: 1e6 } };
+    let (name, of) = ("of(user.x)", of(signal));
     let id = vocabulary.measure(name).unwrap();
     let plan = Arc::new(Plan::new(vec![Measure { id, kind, name: name.into(), of }]));
     let store = Arc::new(Store::open(folder.path(), vocabulary).unwrap());
@@ -101,6 +104,42 @@ fn a_profile_that_cant_be_read_for_a_while_is_not_replaced() {
     second.keep_at_once();
     house.write();
     assert_ne!(house.kept("ann").unwrap(), before);
+}
+
+/// A window is told when something falls into it or leaves it, not because time has passed.
+#[test]
+fn once_a_profile_can_be_read_the_cache_is_told_what_it_says() {
+    let house = house_of(|signal| Measured::Window {
+        signal,
+        window: 30.0 * 86_400.0,
+        count: Count::Occurrences,
+    });
+    let told = || -> Vec<Vec<u64>> {
+        let held = house.cache.read(house.kind, "ann").unwrap();
+        let summaries = held.record().unwrap();
+        summaries.summaries().map(|(_, words)| words.to_vec()).collect()
+    };
+    let mut first = house.learner();
+    // The cache holds whom somebody has reported of.
+    let x = Value::Number(0.0);
+    house.cache.update(house.kind, "ann", at(0), |r| r.set(house.signal, at(0), x)).unwrap();
+    for hour in 0..50 {
+        house.observe(&mut first, "ann", hour, 1.0);
+    }
+    first.advance(at(50));
+    let before = told();
+    first.keep_at_once();
+    drop(first);
+    house.write();
+
+    let disk = house.store.disk.write().take();
+    let mut second = house.learner();
+    house.observe(&mut second, "ann", 50, 1.0);
+    second.advance(at(50));
+    assert_ne!(told(), before, "one that was learned meanwhile");
+    *house.store.disk.write() = disk;
+    second.advance(at(50));
+    assert_eq!(told(), before);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Connections that do nothing.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::house::{Asker, House, short, short_and, wait_for};
-use crate::raw::{connect, open, read_to_end};
+use crate::raw::{connect, has_ended, open, read_to_end};
 
 /// As many files as the system gives this process, and no more than are wanted.
 fn files(wanted: usize) -> usize {
@@ -62,18 +62,6 @@ fn one_connection_too_many_is_closed() {
     asker.stop();
 }
 
-/// Whether the server has closed it, once all that came before is read.
-fn has_ended(mut stream: &TcpStream) -> bool {
-    let mut some = [0; 1024];
-    loop {
-        match stream.read(&mut some) {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(why) => return why.kind() != ErrorKind::WouldBlock,
-        }
-    }
-}
-
 /// They connect and say nothing, or not enough.
 #[test]
 fn connections_that_never_begin() {
@@ -101,7 +89,7 @@ fn connections_that_never_begin() {
 /// The peer's kernel is there, and acknowledges; nobody else is.
 #[test]
 fn half_open_connections() {
-    let house = House::open(&short_and(&json!({"ping_seconds": 0.2})));
+    let house = House::open(&short_and(&json!({"ping_seconds": 2.0})));
     let (before, _) = house.memory();
     let asker = Asker::start(&house);
     let mut gone: Vec<TcpStream> =

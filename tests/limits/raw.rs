@@ -96,6 +96,18 @@ pub fn read_until(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8>
     all
 }
 
+/// Whether the server has closed it, once all that came before is read. The stream must not block.
+pub fn has_ended(mut stream: &TcpStream) -> bool {
+    let mut some = [0; 1024];
+    loop {
+        match stream.read(&mut some) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(why) => return why.kind() != ErrorKind::WouldBlock,
+        }
+    }
+}
+
 /// The frames in `all`: the kind and the stream of each.
 pub fn frames(mut all: &[u8]) -> Vec<(u8, u32)> {
     let mut frames = Vec::new();

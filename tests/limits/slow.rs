@@ -121,7 +121,7 @@ fn headers_have_a_size() {
 /// Open requests on both ports hold a shutdown up once, not twice.
 #[test]
 fn a_shutdown_has_one_deadline() {
-    let mut house = House::open(&json!({"drain_seconds": 3.0}));
+    let mut house = House::open(&json!({"drain_seconds": 6.0}));
     let mut grpc = open(house.grpc);
     grpc.write_all(&call(1, CHECK)).unwrap();
     let mut http = connect(house.http);
@@ -132,5 +132,5 @@ fn a_shutdown_has_one_deadline() {
     house.plimsoll.process.signal(Signal::TERM);
     assert_eq!(house.plimsoll.process.wait_for_end().code(), Some(0));
     let took = began.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(11), "{took:?}");
 }

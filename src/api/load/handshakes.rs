@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -52,12 +53,14 @@ impl Handshake {
         work: impl Future<Output = io::Result<T>>,
     ) -> io::Result<T> {
         let refused = &self.load.metrics.refused_connections;
+        // Dropped, which closes the connection, after it is counted: who sees the end finds it in the metrics.
+        let mut work = pin!(work);
         let ended = tokio::select! {
             biased;
             () = self.gives_way.cancelled() => {
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it made room for others"));
             }
-            ended = tokio::time::timeout(self.load.limits.handshake, work) => ended,
+            ended = tokio::time::timeout(self.load.limits.handshake, work.as_mut()) => ended,
         };
         match ended {
             Err(_) => {

@@ -54,7 +54,8 @@ class Problem(Exception):
 
 
 def say(text=""):
-    print(text, flush=True)
+    # In one piece: several threads say something.
+    print(f"{text}\n", end="", flush=True)
 
 
 def paint(text, name):
@@ -303,7 +304,9 @@ def main():
     parser.add_argument("--plimsoll", default=ROOT / "target/release/plimsoll", help="the program (%(default)s)")
     parser.add_argument("--envoy", default=os.environ.get("ENVOY") or ROOT / ".venv/bin/envoy", help="the program (%(default)s)")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where whoever started this in the background has it ignore the first: it has processes to end.
+    for number in [signal.SIGINT, signal.SIGTERM]:
+        signal.signal(number, signal.default_int_handler)
     try:
         for program, mend in [(args.envoy, "make envoy"), (args.plimsoll, "cargo build --release")]:
             if not shutil.which(program):

@@ -4,9 +4,6 @@ use crate::engine::{DecidedBy, Outcome, Policy, Snapshot};
 use crate::model::{EntityKind, IdentifierOf, Request, SignalId, SlotId, TravelFrom, Value, View};
 use crate::signals::{Cache, Observation, Seen, SeenContext, SeenPlace};
 
-/// Up to which known risk a request teaches, where the catalog doesn't say.
-const TEACHES_UP_TO: f64 = 0.5;
-
 /// The signals of one revision that are learned from requests.
 #[derive(Clone, Debug, Default)]
 pub struct Taught {
@@ -41,7 +38,7 @@ impl Taught {
             Some((identifier.links, other))
         });
         Taught {
-            up_to: snapshot.catalog.teaches_up_to.unwrap_or(TEACHES_UP_TO),
+            up_to: snapshot.catalog.teaches_up_to,
             signals: snapshot.catalog.signals().iter().filter_map(taught).collect(),
             together: together.collect(),
         }

@@ -296,11 +296,10 @@ impl Learner {
         profile.rewrite(&mut self.scratch, std::iter::empty(), wants, |head, words, out| {
             let measure = plan.get(MeasureId(head.measure))?;
             let (known, from) = (Known { measure, head, words }, out.len());
-            let time = known.pass(now, out);
-            let left = if time.is_some() { out.get(from..) } else { Some(words) };
-            let known = Known { words: left.unwrap_or_default(), ..known };
+            let time = known.pass(now, out)?;
+            let known = Known { words: out.get(from..).unwrap_or_default(), ..known };
             due = due.min(known.due(now).map_or(NEVER, Timestamp::millis));
-            time
+            Some(time)
         });
         // Time goes on, whatever a state says.
         profile.due = due.max(now.millis().saturating_add(1));

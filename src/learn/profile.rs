@@ -54,14 +54,11 @@ impl Profile {
     }
 
     pub(super) fn id(&self) -> &str {
-        let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
-        let bytes = bytes.get(..self.id_len()).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.id_bytes()).unwrap_or_default()
     }
 
     pub(super) fn is_of(&self, kind: EntityKind, id: &str) -> bool {
-        let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
-        self.kind() == kind && bytes.get(..self.id_len()) == Some(id.as_bytes())
+        self.kind() == kind && self.id_bytes() == id.as_bytes()
     }
 
     /// When the entity was observed last.
@@ -149,6 +146,11 @@ impl Profile {
 
     fn first(&self) -> u64 {
         self.words.first().copied().unwrap_or(0)
+    }
+
+    fn id_bytes(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(self.words.get(1..).unwrap_or_default());
+        bytes.get(..self.id_len()).unwrap_or_default()
     }
 
     fn id_len(&self) -> usize {

@@ -11,7 +11,6 @@
 //! counting algorithm for database applications", 1990) over [`CELLS`] cells, each of
 //! which knows in which part of the window it was hit last. Its standard error is 4 %
 //! at 500 values and 9 % at 2000; it says [`MOST_DISTINCT`] at most.
-
 //!
 //! A window is changed where it stands, in a profile's words: what is kept of it is as
 //! many words as were observed, and most of them stay as they are.

@@ -206,16 +206,26 @@ pub struct EntityDecl {
     pub forget_after: Option<Seconds>,
 }
 
+/// Up to which known risk a request teaches, where the catalog doesn't say.
+pub const TEACHES_UP_TO: f64 = 0.5;
+
 /// What can be known: the compiled union of all `Catalog` documents.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Catalog {
     pub entities: Vec<EntityDecl>,
     /// Changes that may be announced.
     pub expected: Vec<ExpectedDecl>,
-    /// Up to which risk a request teaches that was let through, in [0, 1]; where it is told.
-    pub teaches_up_to: Option<f64>,
+    /// Up to which known risk a request teaches that was let through, in [0, 1].
+    pub teaches_up_to: f64,
     signals: Vec<SignalDecl>,
     by_name: HashMap<Arc<str>, HashMap<Arc<str>, usize>>,
+}
+
+impl Default for Catalog {
+    /// Of nothing.
+    fn default() -> Self {
+        Catalog::new(Vec::new(), Vec::new())
+    }
 }
 
 impl Catalog {
@@ -227,7 +237,8 @@ impl Catalog {
                 by_name.entry(entity.name.clone()).or_default().insert(signal.name.clone(), at);
             }
         }
-        Catalog { entities, expected: Vec::new(), teaches_up_to: None, signals, by_name }
+        let (expected, teaches_up_to) = (Vec::new(), TEACHES_UP_TO);
+        Catalog { entities, expected, teaches_up_to, signals, by_name }
     }
 
     pub fn entity(&self, name: &str) -> Option<&EntityDecl> {
@@ -235,7 +246,7 @@ impl Catalog {
     }
 
     #[must_use]
-    pub fn teaching_up_to(self, risk: Option<f64>) -> Self {
+    pub fn teaching_up_to(self, risk: f64) -> Self {
         Catalog { teaches_up_to: risk, ..self }
     }
 

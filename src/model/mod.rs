@@ -19,7 +19,8 @@ mod value;
 mod view;
 
 pub use catalog::{
-    Catalog, EntityDecl, EntityKind, Freshness, SignalDecl, SignalId, SignalType, Vocabulary,
+    Catalog, EntityDecl, EntityKind, Freshness, SignalDecl, SignalId, SignalType, TEACHES_UP_TO,
+    Vocabulary,
 };
 pub use decision::{Combine, Decision, Direction, Incident, Severity};
 pub use expected::{EXPECTED_SIGNAL, ExpectedDecl, ExpectedField};

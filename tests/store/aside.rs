@@ -3,13 +3,12 @@
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
 use jiff::Timestamp;
 use plimsoll::proto::{Entity, ForgetRequest};
-use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::links::{label_as_fraud, serve_links};
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, metric, report_durably, score, serve, status, until};
+use crate::{by_grpc, end, metric, report_durably, score, serve, status, until};
 
 /// Cuts off the end of the entry of that id; gives its key and what is left of it.
 fn damage(data: &TempDir, room: &str, id: &str) -> (Vec<u8>, Vec<u8>) {
@@ -29,11 +28,6 @@ fn found(data: &TempDir, room: &str, key: &[u8]) -> (Vec<Vec<u8>>, Option<Vec<u8
     let open = |name| database.keyspace(name, KeyspaceCreateOptions::default).unwrap();
     let aside = open("aside").iter().map(|entry| entry.into_inner().unwrap().1.to_vec());
     (aside.collect(), open(room).get(key).unwrap().map(|value| value.to_vec()))
-}
-
-fn end(mut server: Plimsoll) {
-    server.process.signal(Signal::TERM);
-    assert!(server.process.wait_for_end().success());
 }
 
 /// Waits until one entry is told to lie aside, wherever that is told.

@@ -2,14 +2,13 @@
 
 use jiff::Timestamp;
 use plimsoll::proto::{Entity, ForgetRequest, GetRequest, Report, ReportRequest};
-use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 use tonic::Code;
 
 use crate::links::label;
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, metric, report, report_durably, score, serve, status, until};
+use crate::{by_grpc, end, metric, report, report_durably, score, serve, status, until};
 
 fn user(id: &str) -> Option<Entity> {
     Some(Entity { r#type: "user".to_owned(), id: id.to_owned() })
@@ -82,14 +81,13 @@ fn each_message_of_a_durable_stream_survives_a_kill() {
 #[test]
 fn a_familiar_device_and_a_window_survive_a_restart() {
     let data = TempDir::new().unwrap();
-    let mut first = serve(data.path());
+    let first = serve(data.path());
     for _ in 0..2 {
         assert_eq!(report(&first, "/v1/signals", "ann", &json!({"login_failed": 1})).status, 200);
     }
     until(|| score(&first, "ann", "d1"), |score| *score == 70.0);
     assert_eq!(score(&first, "ann", "other"), 20.0);
-    first.process.signal(Signal::TERM);
-    assert!(first.process.wait_for_end().success());
+    end(first);
 
     let second = serve(data.path());
     assert_eq!(score(&second, "ann", "d1"), 70.0);
@@ -117,12 +115,11 @@ fn a_profile_survives_a_kill_once_it_is_written() {
 #[test]
 fn what_is_forgotten_stays_forgotten() {
     let data = TempDir::new().unwrap();
-    let mut first = serve(data.path());
+    let first = serve(data.path());
     report_durably(&first, "ann", &json!({"standing": 10}));
     report_durably(&first, "bob", &json!({"standing": 10}));
     until(|| score(&first, "ann", "d1"), |score| *score == 80.0);
-    first.process.signal(Signal::TERM);
-    assert!(first.process.wait_for_end().success());
+    end(first);
 
     // The profile is on disk, and not in memory.
     let mut second = serve(data.path());

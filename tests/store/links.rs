@@ -4,13 +4,12 @@ use jiff::Timestamp;
 use plimsoll::proto::review_service_client::ReviewServiceClient;
 use plimsoll::proto::signal_service_client::SignalServiceClient;
 use plimsoll::proto::{Entity, EntityLabel, ForgetRequest, LabelRequest, Verdict};
-use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::client::{Request, Response};
 use crate::support::plimsoll::Plimsoll;
-use crate::{by_grpc, metric, report_durably, score, until};
+use crate::{by_grpc, end, metric, report_durably, score, until};
 
 pub(crate) const LINKS: &str = r#"
 apiVersion: plimsoll/v1
@@ -87,7 +86,7 @@ fn a_label_that_was_acknowledged_as_durable_survives_a_kill() {
 #[test]
 fn links_and_labels_survive_and_a_forgotten_one_does_not() {
     let data = TempDir::new().unwrap();
-    let mut first = serve_links(&data);
+    let first = serve_links(&data);
     report_durably(&first, "ann", &json!({"address_key": "k1"}));
     report_durably(&first, "mallory", &json!({"address_key": "k1"}));
     score(&first, "mallory", "d1");
@@ -100,8 +99,7 @@ fn links_and_labels_survive_and_a_forgotten_one_does_not() {
         },
         |score| *score == 75.0,
     );
-    first.process.signal(Signal::TERM);
-    assert!(first.process.wait_for_end().success());
+    end(first);
 
     let mut second = serve_links(&data);
     assert_eq!(score(&second, "ann", "d1"), told);

@@ -15,6 +15,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plimsoll::proto::signal_service_client::SignalServiceClient;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::PATIENCE;
 use support::client::{Request, Response};
@@ -27,6 +28,12 @@ fn serve(data: &Path) -> Plimsoll {
     let plimsoll = Plimsoll::serve("tests/store/policies", &json!({"data": data}));
     plimsoll.wait_for("ready", 0);
     plimsoll
+}
+
+/// Ends it as an orchestrator does: what is known is written.
+fn end(mut server: Plimsoll) {
+    server.process.signal(Signal::TERM);
+    assert!(server.process.wait_for_end().success());
 }
 
 /// What a server says that doesn't start with `data`.

@@ -5,11 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
-use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{refused, report_durably, score, serve};
+use crate::{end, refused, report_durably, score, serve};
 
 /// All files below a folder.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -28,10 +27,9 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 /// A store with something in it, that no process has open.
 fn filled() -> TempDir {
     let data = TempDir::new().unwrap();
-    let mut server = serve(data.path());
+    let server = serve(data.path());
     report_durably(&server, "ann", &json!({"standing": 10}));
-    server.process.signal(Signal::TERM);
-    assert!(server.process.wait_for_end().success());
+    end(server);
     data
 }
 

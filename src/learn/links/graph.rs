@@ -104,10 +104,10 @@ impl Shared {
         self.members.len() <= self.hub + 1
     }
 
-    /// Whether those who share it are told how many they are. Of a hub it is told of the
-    /// value itself, where that is an entity.
+    /// Whether those who share it are told how many they are. Where the value is an entity
+    /// itself, that one is told.
     fn is_told_to_members(&self) -> bool {
-        !matches!(self.value, LinkValue::Own(..)) || self.is_linking()
+        !matches!(self.value, LinkValue::Own(..))
     }
 
     pub(super) fn links(&self) -> bool {
@@ -240,7 +240,7 @@ impl Graph {
         self.left.insert(value);
         let mut shares = true;
         if let Some(shared) = self.values.get_mut(&value) {
-            shares = shared.is_told_to_members();
+            shares = shared.is_told_to_members() || shared.is_linking();
             shared.members.retain(|member| member.entity != entity);
         }
         let mut latest = true;

@@ -160,22 +160,11 @@ fn a_user_with_a_hundred_thousand_devices_is_linked_by_eight() {
             assert_eq!(held.entities, 1);
         }
     }
+    house.settle(100_000);
+    let held = house.learner.learned().links;
+    assert_eq!((held.entities, held.values, held.edges), (1, 8, 8), "the others are dropped");
     // Links are forgotten after ten hours here.
     house.settle(100_000 + 11 * HOUR);
     let held = house.learner.learned().links;
     assert_eq!((held.entities, held.values, held.edges), (0, 0, 0));
-}
-
-#[test]
-fn what_a_user_no_longer_keeps_is_dropped() {
-    let mut house = links::house(4, LinkBounds::default(), &[]);
-    for n in 0..=10_000 {
-        house.device("u1", &format!("device-{n}"), n);
-        if n % 100 == 0 {
-            house.learner.advance(at(n));
-        }
-    }
-    house.settle(10_000);
-    let held = house.learner.learned().links;
-    assert_eq!((held.entities, held.values, held.edges), (1, 8, 8));
 }

@@ -38,7 +38,7 @@ use super::cel;
 use super::diagnostic::{Diagnostics, quoted};
 use super::source::{Document, DocumentKind, Node, SourceSet};
 use crate::engine::{PolicyId, Snapshot};
-use crate::model::{Catalog, SlotId, Type, Vocabulary};
+use crate::model::{Catalog, SlotId, TEACHES_UP_TO, Type, Vocabulary};
 
 /// What others can know of a policy before it is compiled.
 #[derive(Debug)]
@@ -121,7 +121,7 @@ pub fn compile(set: &SourceSet, vocabulary: &Vocabulary) -> (Option<Snapshot>, D
         catalog: Arc::new(
             Catalog::new(catalogs.entities.clone(), signals)
                 .expecting(catalogs.expected.clone())
-                .teaching_up_to(catalogs.teaches_up_to),
+                .teaching_up_to(catalogs.teaches_up_to.unwrap_or(TEACHES_UP_TO)),
         ),
         context: catalogs.context.iter().map(|(key, ty)| (Arc::from(*key), *ty)).collect(),
         lists: catalogs.lists.clone(),

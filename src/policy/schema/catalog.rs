@@ -7,7 +7,7 @@ use super::parts::{
     defaulting, duration, flag, free, list, mapping, metadata, named, part, share, text, with,
     word, words,
 };
-use crate::model::{ListKind, SignalType};
+use crate::model::{ListKind, SignalType, TEACHES_UP_TO};
 
 pub(super) fn document() -> Json {
     mapping(
@@ -68,7 +68,7 @@ pub(super) fn document() -> Json {
                             share(
                                 "Those that were let through teach up to this risk, as far as it is known: 0 is the best score, 1 the worst.",
                             ),
-                            0.5,
+                            TEACHES_UP_TO,
                         ),
                     )],
                 ),

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bumpalo::Bump;
 use plimsoll::api::ext_authz::Header;
 use plimsoll::api::identity::{Evidence, Identity, Malformed};
@@ -109,7 +111,11 @@ pub fn run(bytes: &[u8]) {
             Ok(user) => {
                 assert_eq!(user, "u1");
                 let signed = |[header, claims, _]: &[&str; 3]| {
-                    format!("{}.{}.", base64(header.as_bytes()), base64(claims.as_bytes()))
+                    format!(
+                        "{}.{}.",
+                        BASE64.encode(header.as_bytes()),
+                        BASE64.encode(claims.as_bytes())
+                    )
                 };
                 let text = std::str::from_utf8(&value).unwrap();
                 let token = text.trim()[7..].trim();
@@ -123,7 +129,7 @@ pub fn run(bytes: &[u8]) {
 pub fn value(bytes: &[u8]) -> Vec<u8> {
     if bytes.starts_with(b"{") {
         let mut lines = bytes.splitn(3, |byte| *byte == b'\n');
-        let mut encoded = || base64(lines.next().unwrap_or_default());
+        let mut encoded = || BASE64.encode(lines.next().unwrap_or_default());
         let (header, claims) = (encoded(), encoded());
         let signature = String::from_utf8_lossy(lines.next().unwrap_or_default());
         format!("Bearer {header}.{claims}.{signature}").into_bytes()
@@ -138,17 +144,4 @@ pub fn user(value: &[u8]) -> Result<String, Malformed> {
     let headers = [Header { name: "authorization", value, repeated: false }];
     let evidence = Evidence { headers: &headers, ..Evidence::default() };
     IDENTITY.with(|identity| Ok(identity.of(&evidence, &arena)?.subject.to_owned()))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits =
-            three.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - three.len()));
-        for at in 0..=three.len() {
-            text.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    text
 }

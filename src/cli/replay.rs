@@ -5,6 +5,7 @@ mod summary;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -90,6 +91,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         world.set_places(places).map_err(|network| {
             anyhow::anyhow!("`{}`: `{network}` is no address or network", path.display())
         })?;
+    }
+    if let Some(decisions) = &args.decisions {
+        for read in [Some(path), args.geo.as_ref()].into_iter().flatten() {
+            anyhow::ensure!(
+                !is_same_file(decisions, read),
+                "`--decisions {}` would write over what is read: name another file",
+                decisions.display()
+            );
+        }
     }
     let mut lines = Lines::open(path)?;
     let mut output = args.decisions.as_deref().map(open).transpose()?;
@@ -187,6 +197,12 @@ fn report(tally: &Tally, measured: &Measured, folder: &Path) -> anyhow::Result<V
         .with_context(|| format!("`{}`", file.display()))?;
     files.push(file);
     Ok(files)
+}
+
+/// Whether two names, which may be links, are of one file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path| std::fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    file(one).is_ok_and(|one| file(other).is_ok_and(|other| one == other))
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Write>> {

@@ -78,6 +78,7 @@ fn read(stream: &mut TcpStream, is: impl Fn(&[u8]) -> bool) -> Vec<u8> {
             Ok(0) => break,
             Ok(read) => all.extend(&some[..read]),
             Err(why) if why.kind() == ErrorKind::ConnectionReset => break,
+            Err(why) if why.kind() == ErrorKind::Interrupted => {}
             Err(why) => panic!("{why} after {:?}", String::from_utf8_lossy(&all)),
         }
     }

@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use bumpalo::Bump;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -38,7 +40,7 @@ impl Signer {
     fn jwk(&self) -> Jwk {
         let mut jwk = match self.algorithm {
             Algorithm::EdDSA => {
-                let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": base64(self.pair.public_key_raw())});
+                let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": BASE64.encode(self.pair.public_key_raw())});
                 serde_json::from_value(jwk).unwrap()
             }
             algorithm => Jwk::from_encoding_key(&self.key, algorithm).unwrap(),
@@ -56,14 +58,14 @@ impl Signer {
         header.kid = Some(self.id.to_owned());
         change(&mut header);
         if self.algorithm == Algorithm::EdDSA {
-            let part = |bytes: serde_json::Result<Vec<u8>>| base64(&bytes.unwrap());
+            let part = |bytes: serde_json::Result<Vec<u8>>| BASE64.encode(&bytes.unwrap());
             let message = format!(
                 "{}.{}",
                 part(serde_json::to_vec(&header)),
                 part(serde_json::to_vec(claims))
             );
             let signature = self.pair.sign(message.as_bytes()).unwrap();
-            return format!("{message}.{}", base64(&signature));
+            return format!("{message}.{}", BASE64.encode(&signature));
         }
         encode(&header, claims, &self.key).unwrap()
     }
@@ -121,19 +123,6 @@ fn sub(jwt: &Jwt, value: &str) -> Result<Option<String>, &'static str> {
     jwt.claim(token, "sub", &Bump::new()).map(|claim| claim.map(str::to_owned))
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits =
-            three.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - three.len()));
-        for at in 0..=three.len() {
-            text.push(char::from(DIGITS[(bits >> (18 - 6 * at) & 63) as usize]));
-        }
-    }
-    text
-}
-
 #[test]
 fn good_tokens_of_each_algorithm() {
     let signers = [
@@ -169,8 +158,9 @@ fn bad_tokens_are_refused_each_for_its_reason() {
     let house = house(&[&rsa, &ec, &unlisted], &[JwtAlgorithm::RS256, JwtAlgorithm::ES256]);
     let good = ec.sign(&claims());
     let parts: Vec<&str> = good.split('.').collect();
-    let header = |json: &str| format!("{}.{}.{}", base64(json.as_bytes()), parts[1], parts[2]);
-    let other_claims = base64(with("sub", json!("root")).to_string().as_bytes());
+    let header =
+        |json: &str| format!("{}.{}.{}", BASE64.encode(json.as_bytes()), parts[1], parts[2]);
+    let other_claims = BASE64.encode(with("sub", json!("root")).to_string().as_bytes());
     // The public key as the secret of an HMAC, which every reader of the set could make.
     let public = serde_json::to_vec(&rsa.jwk()).unwrap();
     let hs256 = |secret: &[u8]| {

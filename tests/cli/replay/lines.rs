@@ -4,9 +4,28 @@ use std::fs;
 
 use serde_json::{Value as Json, json};
 
-use super::{BEGIN, DAY, TRAFFIC, generate, lines, replay_into, report, requests};
+use super::{BEGIN, DAY, TRAFFIC, generate, lines, replay, replay_into, report, requests};
 use crate::folder::folder;
 use crate::run_with_input;
+
+/// What is read is not written over, by whatever name.
+#[test]
+fn decisions_do_not_go_into_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = generate(&folder, "events.jsonl", "takeovers", TRAFFIC[0].2);
+    let geo = format!("{events}.geo.json");
+    let link = format!("{events}.link");
+    std::os::unix::fs::symlink(&events, &link).unwrap();
+    for into in [&events, &link, &geo] {
+        let before = fs::read(into).unwrap();
+        let ran = replay(&events, "session", &["--decisions", into]);
+        let told = format!(
+            "error: `--decisions {into}` would write over what is read: name another file\n"
+        );
+        assert_eq!((ran.code, ran.err), (Some(1), told));
+        assert_eq!(fs::read(into).unwrap(), before);
+    }
+}
 
 /// Bad lines are told by number and refused; all else is decided as without them.
 #[test]

@@ -3,6 +3,7 @@
 
 mod obligations;
 
+use bumpalo::Bump;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
@@ -183,7 +184,10 @@ impl Answer {
                 review: outcome.review,
                 revoke_session: outcome.revoke_session,
                 incident: outcome.incident.map(|i| AnswerIncident { severity: i.severity.name() }),
-                headers: obligation_headers(decided),
+                headers: obligation_headers(decided, &Bump::new())
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
                 token: AnswerToken { claims: obligation_claims(decided) },
             },
             limits: match chosen {

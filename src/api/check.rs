@@ -13,7 +13,7 @@ use http::HeaderMap;
 use tonic::Status;
 use tracing::field::display;
 
-use super::answer::AnswerCounterfactual;
+use super::answer::{AnswerCounterfactual, obligation_headers};
 use super::ext_authz::{
     CheckAnswer, CheckRequest, Checker, DecodeError, Header, HeaderToSet, HttpAttributes,
     StructWriter, decode, encode,
@@ -25,7 +25,7 @@ use super::problem::{Problem, challenge, wants_html};
 use super::resource;
 use super::trace::{parent_of, trace_ids};
 use crate::config::AnswerHeader;
-use crate::engine::{Expr, Matched, Subject, reason_texts};
+use crate::engine::{Matched, Subject, reason_texts};
 use crate::model::{Decision, Http, Owner, Party, Property, Request, Timestamp, Value};
 use crate::telemetry::{Operation, Parent, Span};
 
@@ -166,15 +166,10 @@ impl EnvoyChecker {
                 set.push(HeaderToSet { name, value });
             }
         }
-        for at in decided.outcome.obliging(decided.policy) {
-            let Some(rule) = decided.policy.rules.get(at) else { continue };
-            for (name, expr) in &rule.obligations.headers {
-                if let Some(value) = output(expr, decided, arena) {
-                    // A policy's own header stands once: the first rule's.
-                    if !set.iter().any(|header| *header.name == **name) {
-                        set.push(HeaderToSet { name, value });
-                    }
-                }
+        for (name, value) in obligation_headers(decided, arena) {
+            // No policy's header takes the place of one of ours.
+            if !set.iter().any(|header| header.name == name) {
+                set.push(HeaderToSet { name, value });
             }
         }
         let mut remove: BumpVec<'_, &str> = BumpVec::new_in(arena);
@@ -351,19 +346,6 @@ fn reason_name<'v>(decided: &Decided<'_, 'v>, subject: Subject) -> &'v str {
         Subject::Factor(at) => policy.factors.get(at).map_or("", |f| &f.name),
         Subject::Adjustment(at) => policy.adjustments.get(at).map_or("", |a| &a.name),
     }
-}
-
-/// The value of a header's expression as text; nothing where it is not known.
-fn output<'a>(expr: &Expr, decided: &Decided<'_, '_>, arena: &'a Bump) -> Option<&'a str> {
-    let value = decided.eval(expr);
-    let text = match value {
-        Value::Number(x) => bumpalo::format!(in arena, "{}", x),
-        Value::Bool(b) => bumpalo::format!(in arena, "{}", b),
-        Value::Text(text) => BumpString::from_str_in(text, arena),
-        Value::Address(ip) => bumpalo::format!(in arena, "{}", ip),
-        _ => return None,
-    };
-    Some(text.into_bump_str())
 }
 
 fn encode_denied(

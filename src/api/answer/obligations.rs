@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bumpalo::Bump;
+use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use serde_json::{Map, Value as Json};
 
 use crate::api::json;
@@ -11,14 +13,17 @@ use crate::model::Value;
 
 /// The headers that rules oblige to set. A header whose value is not known, or
 /// can't stand in a header, is left out.
-pub fn obligation_headers(decided: &Decided<'_, '_>) -> Vec<(String, String)> {
-    let mut headers: Vec<(String, String)> = Vec::new();
+pub fn obligation_headers<'v: 'a, 'a>(
+    decided: &Decided<'_, 'v>,
+    arena: &'a Bump,
+) -> BumpVec<'a, (&'v str, &'a str)> {
+    let mut headers: BumpVec<'a, (&'v str, &'a str)> = BumpVec::new_in(arena);
     for (name, expr) in each(decided, |obligations| &obligations.headers) {
         // Of several rules that set it, the first one's word counts.
-        if headers.iter().all(|(n, _)| *n != **name)
-            && let Some(text) = header_text(decided.eval(expr))
+        if headers.iter().all(|(n, _)| *n != &**name)
+            && let Some(text) = header_text(decided.eval(expr), arena)
         {
-            headers.push((name.to_string(), text));
+            headers.push((name, text));
         }
     }
     headers
@@ -50,14 +55,14 @@ fn each<'v>(
 
 /// A value as a header carries it: visible ASCII and spaces only, as a signal
 /// may hold anything that some source has sent.
-fn header_text(value: Value<'_>) -> Option<String> {
+fn header_text<'a>(value: Value<'_>, arena: &'a Bump) -> Option<&'a str> {
     let text = match value {
-        Value::Number(x) => x.to_string(),
-        Value::Bool(b) => b.to_string(),
-        Value::Text(text) => text.trim_matches([' ', '\t']).to_owned(),
-        Value::Address(ip) => ip.to_string(),
+        Value::Number(x) => bumpalo::format!(in arena, "{}", x),
+        Value::Bool(b) => bumpalo::format!(in arena, "{}", b),
+        Value::Text(text) => BumpString::from_str_in(text.trim_matches([' ', '\t']), arena),
+        Value::Address(ip) => bumpalo::format!(in arena, "{}", ip),
         _ => return None,
     };
     let visible = text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    (visible && !text.is_empty()).then_some(text)
+    (visible && !text.is_empty()).then(|| text.into_bump_str())
 }

@@ -42,7 +42,7 @@ score:
       reason: {user: "Something was odd", admin: "x-risk is {value}"}
 levels: {low: {from: 0}, medium: {from: 30}, high: {from: 50}, critical: {from: 90}}
 rules:
-  - {name: all, when: 'score >= 0', decision: allow, headers: {x-who: user.id, x-risk-score: score}}
+  - {name: all, when: 'score >= 0', decision: allow, headers: {x-who: user.id, x-risk-score: score, x-told: 'request.headers["x-asked"]'}}
   - {name: step, when: 'level == "medium"', decision: step_up, acr: [phr, phrh], max_age: 5m}
   - {name: less, when: 'level == "high"', decision: restrict, limits: [read_only, small]}
   - {name: never, when: 'level == "critical"', decision: deny, review: true, reason: {user: "Not <now>", admin: "secret detail"}}
@@ -142,6 +142,21 @@ fn an_allowed_request_carries_our_headers_and_none_of_the_clients() {
     assert_eq!(metadata["decision"].kind, Some(Kind::StringValue("allow".to_owned())));
     assert_eq!(metadata["score"].kind, Some(Kind::NumberValue(10.0)));
     assert!(metadata.contains_key("id") && metadata.contains_key("revision"));
+}
+
+/// As every other answer has it: what can't stand in a header isn't set, and a client's own
+/// does not stand in its place.
+#[test]
+fn a_policys_header_is_visible_ascii_or_not_set() {
+    for (asked, expected) in [("a", Some("a")), (" a b\t", Some("a b")), ("zo\u{eb}", None)] {
+        let response = risk(&[("x-asked", asked), ("x-told", "mine"), ("x-risk", "low")]);
+        let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("denied") };
+        let set: Vec<(String, String)> =
+            ok.headers.into_iter().filter_map(|h| h.header).map(|h| (h.key, h.value)).collect();
+        assert_eq!(value(&set, "x-told"), expected);
+        let is_removed = ok.headers_to_remove.iter().any(|name| name == "x-told");
+        assert_eq!(is_removed, expected.is_none(), "{asked}");
+    }
 }
 
 #[test]

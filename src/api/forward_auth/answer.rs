@@ -28,8 +28,8 @@ pub(super) fn answer(
         return denied(&Answer::of(decided), decided.id, accept);
     }
     let mut response = Response::new(Body::empty());
-    for (name, value) in obligation_headers(decided) {
-        set(&mut response, &name, &value);
+    for (name, value) in obligation_headers(decided, arena) {
+        set(&mut response, name, value);
     }
     // Last: no policy's header takes the place of one of ours.
     for which in headers {

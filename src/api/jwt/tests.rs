@@ -58,7 +58,7 @@ impl Signer {
         header.kid = Some(self.id.to_owned());
         change(&mut header);
         if self.algorithm == Algorithm::EdDSA {
-            let part = |bytes: serde_json::Result<Vec<u8>>| BASE64.encode(&bytes.unwrap());
+            let part = |bytes: serde_json::Result<Vec<u8>>| BASE64.encode(bytes.unwrap());
             let message = format!(
                 "{}.{}",
                 part(serde_json::to_vec(&header)),

@@ -18,8 +18,8 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Of these, how many from one address (a /64 of IPv6). Not for this machine's own.
     pub max_connections_per_peer: usize,
-    /// Connections of which the TLS handshake or the first bytes are awaited. One more, and the one
-    /// that has taken longest is closed.
+    /// Connections of which the TLS handshake or the first bytes are awaited, on each listener. One
+    /// more, and the one that has taken longest is closed.
     pub max_handshakes: usize,
     /// How long a TLS handshake and a connection's first bytes may take together (seconds).
     pub handshake_seconds: f64,

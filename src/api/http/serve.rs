@@ -154,7 +154,7 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let Some(_seat) = self.load.seat(Speaks::Http, &peer) else { return };
-        let handshake = self.load.begin_handshake();
+        let handshake = self.load.begin_handshake(Speaks::Http);
         let begun = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,

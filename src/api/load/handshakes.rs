@@ -9,9 +9,24 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Load;
+use crate::api::transport::Speaks;
 
+/// Those of each listener: a flood of one leaves the other's alone, so that probes and
+/// metrics go on.
 #[derive(Debug, Default)]
-pub(super) struct Handshakes(Mutex<Open>);
+pub(super) struct Handshakes {
+    grpc: Mutex<Open>,
+    http: Mutex<Open>,
+}
+
+impl Handshakes {
+    fn of(&self, speaks: Speaks) -> &Mutex<Open> {
+        match speaks {
+            Speaks::Grpc => &self.grpc,
+            Speaks::Http => &self.http,
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -24,6 +39,7 @@ struct Open {
 #[derive(Debug)]
 pub(in crate::api) struct Handshake {
     load: Arc<Load>,
+    speaks: Speaks,
     number: u64,
     gives_way: CancellationToken,
 }
@@ -31,9 +47,9 @@ pub(in crate::api) struct Handshake {
 impl Load {
     /// Begins one. Where there are too many, the one that has taken longest ends: who means it needs
     /// milliseconds, so that those who never finish can't keep others out.
-    pub(in crate::api) fn begin_handshake(self: &Arc<Self>) -> Handshake {
+    pub(in crate::api) fn begin_handshake(self: &Arc<Self>, speaks: Speaks) -> Handshake {
         let gives_way = CancellationToken::new();
-        let mut all = self.handshakes.0.lock();
+        let mut all = self.handshakes.of(speaks).lock();
         while all.open.len() >= self.limits.max_handshakes {
             let Some((_, longest)) = all.open.pop_first() else { break };
             longest.cancel();
@@ -42,7 +58,7 @@ impl Load {
         let number = all.next;
         all.next += 1;
         all.open.insert(number, gives_way.clone());
-        Handshake { load: Arc::clone(self), number, gives_way }
+        Handshake { load: Arc::clone(self), speaks, number, gives_way }
     }
 }
 
@@ -79,6 +95,6 @@ impl Handshake {
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.load.handshakes.0.lock().open.remove(&self.number);
+        self.load.handshakes.of(self.speaks).lock().open.remove(&self.number);
     }
 }

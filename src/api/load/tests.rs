@@ -61,19 +61,23 @@ fn connections_have_a_bound_in_all_and_by_peer() {
 async fn the_handshake_that_has_taken_longest_makes_room() {
     let load = load(Limits { max_handshakes: 2, ..Limits::default() });
     let never = || std::future::pending::<io::Result<()>>();
-    let (first, second) = (load.begin_handshake(), load.begin_handshake());
+    let begin = || load.begin_handshake(Speaks::Grpc);
+    let probe = load.begin_handshake(Speaks::Http);
+    let (first, second) = (begin(), begin());
     let first = tokio::spawn(first.finish(never()));
-    let third = load.begin_handshake();
+    let third = begin();
     assert_eq!(first.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     assert_eq!(second.finish(async { Ok(2) }).await.unwrap(), 2);
     assert_eq!(third.finish(async { Ok(3) }).await.unwrap(), 3);
+    assert_eq!(probe.finish(async { Ok(4) }).await.unwrap(), 4, "the other listener's stay");
     assert_eq!(load.metrics.refused_connections.handshake_evicted.read(), 1);
 }
 
 #[tokio::test]
 async fn a_handshake_has_a_deadline() {
     let load = load(Limits { handshake: Duration::from_millis(5), ..Limits::default() });
-    let ended = load.begin_handshake().finish(std::future::pending::<io::Result<()>>()).await;
+    let ended =
+        load.begin_handshake(Speaks::Http).finish(std::future::pending::<io::Result<()>>()).await;
     assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
     assert_eq!(load.metrics.refused_connections.handshake_slow.read(), 1);
 }

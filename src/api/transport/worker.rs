@@ -89,7 +89,7 @@ where
                 }
             };
             let Some(seat) = self.load.seat(Speaks::Grpc, &peer) else { continue };
-            let handshake = self.load.begin_handshake();
+            let handshake = self.load.begin_handshake(Speaks::Grpc);
             let (stop, deadline) = (self.stop.clone(), Arc::clone(&self.deadline));
             let overrun = Arc::clone(&overrun);
             let tls = self.tls.as_ref().map(|tls| tls.config(Speaks::Grpc));

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use fjall::{OwnedWriteBatch as WriteBatch, PersistMode};
 
 use super::disk::{Disk, Fault};
-use super::shelf::{Place, Room};
+use super::shelf::Place;
 use super::{Store, aside, codec};
 use crate::model::{EntityKind, Timestamp};
 use crate::signals::Record;
@@ -60,15 +60,12 @@ impl<'b> Batch<'b> {
         self.commit_full()
     }
 
-    /// Nothing that was learned of the entity may stay.
-    pub(super) fn forget_learned(&mut self, kind: EntityKind, id: &str) -> Result<(), Fault> {
+    /// Nothing may stay aside of an entity. What was learned of it is the learner's to remove:
+    /// it knows what was learned since.
+    pub(super) fn forget_aside(&mut self, kind: EntityKind, id: &str) -> Result<(), Fault> {
         let Some(key) = self.key(kind, id) else { return Ok(()) };
         let gone = aside::forget(self.disk, &mut self.batch, &key)?;
         self.store.counts.aside.fetch_sub(gone, Relaxed);
-        let mut waiting = self.store.waiting.lock();
-        for room in Room::ALL {
-            waiting.put(room, key.clone(), None);
-        }
         Ok(())
     }
 

@@ -160,7 +160,7 @@ impl Keeper<'_> {
         for ((kind, id), forgotten) in changed {
             let held = self.cache.read(kind, id);
             if forgotten {
-                done = batch.forget_learned(kind, id);
+                done = batch.forget_aside(kind, id);
             }
             done =
                 done.and_then(|()| batch.put(kind, id, held.as_ref().and_then(Held::record), now));

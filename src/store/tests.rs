@@ -1,3 +1,4 @@
+mod forgotten;
 mod links;
 mod unread;
 

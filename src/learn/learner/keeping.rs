@@ -318,7 +318,10 @@ impl Learner {
         self.links.forget(&self.plan.links, kind, id);
         if let Some(keeping) = &mut self.keeping {
             keeping.shelf.put_label(kind, id, None);
+            keeping.shelf.put_links(kind, id, &[]);
+            // Labels and links of others name it as well, and who asked is about to be told.
             self.links.keep_labels(&mut *keeping.shelf);
+            self.links.keep(&mut *keeping.shelf);
         }
         // It may have been told once more, between the forgetting there and here.
         let Some(held) = self.cache.read(kind, id) else { return };

@@ -22,18 +22,18 @@ const START: i64 = 1_780_272_000_000;
 /// Another process may number kinds, signals and measures otherwise.
 const ORDERS: [[&str; 2]; 2] = [["user", "device"], ["device", "user"]];
 
-struct House {
-    cache: Arc<Cache>,
-    learner: Learner,
-    store: Option<Arc<Store>>,
-    user: EntityKind,
-    device: EntityKind,
+pub(super) struct House {
+    pub(super) cache: Arc<Cache>,
+    pub(super) learner: Learner,
+    pub(super) store: Option<Arc<Store>>,
+    pub(super) user: EntityKind,
+    pub(super) device: EntityKind,
     key: SignalId,
     asked: BTreeMap<&'static str, (EntityKind, MeasureId)>,
 }
 
 /// A house that goes on from what is kept in `folder`; without one, nothing is kept.
-fn house(folder: Option<&Path>, order: usize) -> House {
+pub(super) fn house(folder: Option<&Path>, order: usize) -> House {
     let vocabulary = Arc::new(Vocabulary::new());
     for name in ORDERS[order] {
         vocabulary.kind(name).unwrap();
@@ -97,7 +97,7 @@ fn house(folder: Option<&Path>, order: usize) -> House {
 }
 
 impl House {
-    fn take(&mut self, step: &Step, now: i64) {
+    pub(super) fn take(&mut self, step: &Step, now: i64) {
         let at = Timestamp::from_millis(START + now);
         let kind = self.user;
         let id = |user: &u8| format!("u{user}").into_boxed_str();
@@ -118,7 +118,7 @@ impl House {
         self.learner.observe(&Observation { kind, id, at, seen });
     }
 
-    fn settle(&mut self, now: i64) {
+    pub(super) fn settle(&mut self, now: i64) {
         let now = Timestamp::from_millis(START + now);
         self.learner.advance(now);
         while !self.learner.is_settled() {
@@ -128,7 +128,7 @@ impl House {
     }
 
     /// Ends as a process does that is told to.
-    fn close(mut self) {
+    pub(super) fn close(mut self) {
         self.learner.keep();
         if let Some(store) = &self.store {
             let (stop, stopped) = channel();
@@ -138,7 +138,7 @@ impl House {
     }
 
     /// Lets all come back that is kept.
-    fn restore(&mut self, now: i64) {
+    pub(super) fn restore(&mut self, now: i64) {
         while self.learner.is_restoring() {
             self.learner.advance(Timestamp::from_millis(START + now));
         }
@@ -159,7 +159,7 @@ impl House {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Key(u8, u8),
     Device(u8, u8),
     Label(u8, bool),

@@ -1,0 +1,95 @@
+//! Who is forgotten stays so: nothing of them comes back from the disk, and nothing that was
+//! learned later goes with them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::links::{House, Step, house};
+use crate::learn::{self, LinkValue, Shelf as _};
+use crate::model::{EntityKind, Timestamp};
+use crate::signals::{Asked, Observation, Seen};
+use crate::store::{Shelf, Store};
+
+const HOUR: i64 = 3_600_000;
+
+impl House {
+    fn store(&self) -> Arc<Store> {
+        Arc::clone(self.store.as_ref().unwrap())
+    }
+
+    /// Writes what waits.
+    fn write(&self) {
+        let (stop, stopped) = channel();
+        drop(stop);
+        self.store().run(&self.cache, || Some(Arc::clone(self.learner.plan())), &stopped);
+    }
+
+    /// As `SignalService/Forget` does; has its part of the cache still to be written.
+    fn forget(&mut self, kind: EntityKind, id: &str) {
+        let (at, seen) = (Timestamp::now(), Seen::Forgotten(Asked::default()));
+        self.learner.observe(&Observation { kind, id: id.into(), at, seen });
+        self.cache.forget_for_good(kind, id);
+    }
+}
+
+/// Whose links are kept, and the ids of entities that they name.
+fn linked(store: &Arc<Store>) -> Vec<(String, Vec<String>)> {
+    let page = Shelf(Arc::clone(store)).links(&[]).unwrap();
+    let own = |value: LinkValue| match value {
+        LinkValue::Own(_, id) => Some(id.to_string()),
+        LinkValue::Hash(_) => None,
+    };
+    let of = |links: Vec<learn::KeptLink>| links.into_iter().filter_map(|l| own(l.value));
+    page.entries.into_iter().map(|(_, id, links)| (id.to_string(), of(links).collect())).collect()
+}
+
+fn labelled(store: &Arc<Store>) -> Vec<String> {
+    let page = Shelf(Arc::clone(store)).labels(&[]).unwrap();
+    page.entries.into_iter().map(|(_, id, _)| id.to_string()).collect()
+}
+
+fn only(user: &str, device: &str) -> Vec<(String, Vec<String>)> {
+    vec![(user.to_owned(), vec![device.to_owned()])]
+}
+
+/// One user with two devices, who is on disk.
+fn kept(folder: &Path) {
+    let mut first = house(Some(folder), 0);
+    first.take(&Step::Device(1, 1), HOUR);
+    first.take(&Step::Device(1, 2), HOUR);
+    first.settle(HOUR);
+    first.close();
+}
+
+#[test]
+fn nobodys_links_name_a_device_that_is_forgotten_when_that_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(folder.path());
+    let mut second = house(Some(folder.path()), 0);
+    second.restore(HOUR);
+    second.forget(second.device, "d1");
+    // It is answered now, and the process killed.
+    second.write();
+    drop(second);
+
+    let third = house(Some(folder.path()), 0);
+    assert_eq!(linked(&third.store()), only("u1", "d2"));
+}
+
+/// As where the disk was away for a while: the learner is ahead of it.
+#[test]
+fn a_label_that_comes_after_its_entity_was_forgotten_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = house(Some(folder.path()), 0);
+    first.take(&Step::Label(1, false), HOUR);
+    first.write();
+    first.forget(first.user, "u1");
+    first.take(&Step::Label(1, true), 2 * HOUR);
+    first.take(&Step::Device(1, 1), 2 * HOUR);
+    first.settle(2 * HOUR);
+    first.learner.keep();
+    first.write();
+    assert_eq!(labelled(&first.store()), ["u1"]);
+    assert_eq!(linked(&first.store()), only("u1", "d1"));
+}

@@ -1,7 +1,7 @@
 //! The learner's shelf: reads what is kept from the database, leaves what has changed to
 //! the keeper.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::disk::{self, Disk, Fault};
@@ -86,6 +86,11 @@ impl Waiting {
         self.entries.contains_key(entry)
     }
 
+    /// The keys of a room under which something is to be written.
+    fn keys(&self, room: Room) -> HashSet<Vec<u8>> {
+        self.entries.keys().filter(|(of, _)| *of == room).map(|(_, key)| key.clone()).collect()
+    }
+
     pub(super) fn put(&mut self, room: Room, key: Vec<u8>, value: Option<Vec<u8>>) {
         self.entries.insert((room, key), value.map(Arc::from));
     }
@@ -137,7 +142,7 @@ impl Shelf {
         self.0.waiting.lock().put(room, key, value);
     }
 
-    /// Entries of a room from a key on.
+    /// Entries of a room from a key on. What is to be written over is older than what is known.
     fn page<T>(
         &self,
         room: Room,
@@ -148,11 +153,16 @@ impl Shelf {
         self.on_disk(|disk| {
             let mut page = Page { entries: Vec::new(), next: None };
             let mut unreadable = Vec::new();
+            // Before it is read: what is written meanwhile waits no more.
+            let waiting = self.0.waiting.lock().keys(room);
             for (read, entry) in disk.room(room).range(from..).enumerate() {
                 let (key, value) = entry.into_inner()?;
                 if read == PAGE {
                     page.next = Some(key.to_vec());
                     break;
+                }
+                if waiting.contains(&*key) {
+                    continue;
                 }
                 let names = self.0.names.lock();
                 let kind = codec::kind_of(&key).and_then(|kind| names.kind_id(kind, vocabulary));

@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 
 use super::links::{House, Step, house};
 use crate::learn::{self, LinkValue, Shelf as _};
-use crate::model::{EntityKind, Timestamp};
+use crate::model::{EntityKind, Identifier, IdentifierOf, MeasureId, Timestamp};
 use crate::signals::{Asked, Observation, Seen};
 use crate::store::{Shelf, Store};
 
@@ -75,6 +75,29 @@ fn nobodys_links_name_a_device_that_is_forgotten_when_that_is_answered() {
 
     let third = house(Some(folder.path()), 0);
     assert_eq!(linked(&third.store()), only("u1", "d2"));
+}
+
+#[test]
+fn what_is_about_to_be_forgotten_on_disk_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(folder.path());
+    let mut second = house(Some(folder.path()), 0);
+    second.restore(HOUR);
+    second.forget(second.device, "d1");
+    // Another identifier has all links read again, before the disk has heard of it.
+    let mut plan = (**second.learner.plan()).clone();
+    plan.links.identifiers.push(Identifier {
+        id: MeasureId(200),
+        of: IdentifierOf::Own(second.user),
+        ..plan.links.identifiers[0].clone()
+    });
+    second.learner.follow(Arc::new(plan));
+    second.restore(HOUR);
+    second.take(&Step::Device(1, 3), 2 * HOUR);
+    second.learner.keep();
+    second.write();
+    let expected = vec![("u1".to_owned(), vec!["d2".to_owned(), "d3".to_owned()])];
+    assert_eq!(linked(&second.store()), expected);
 }
 
 /// As where the disk was away for a while: the learner is ahead of it.

@@ -45,6 +45,8 @@ pub use links::{EVENTS, LONG_AGO, LinkBounds, LinksHeld, MEMBERS, MOST_STEPS, VA
 const PAUSE: Duration = Duration::from_millis(20);
 /// So many observations are learned before time is looked at again.
 const BATCH: usize = 1024;
+/// So many entities are to be forgotten at most while links come back.
+const MOST_TO_FORGET: usize = 4096;
 /// How long a change of a profile may wait to be kept.
 const KEEP: Duration = Duration::from_secs(2);
 
@@ -58,6 +60,7 @@ pub fn run(
     stop: &Receiver<()>,
 ) {
     let mut kept_at = Instant::now();
+    let mut to_forget = Vec::new();
     let (mut clock, mut looked_at) = (Clock::new(Timestamp::now()), Instant::now());
     loop {
         if let Some(plan) = plan()
@@ -74,6 +77,10 @@ pub fn run(
                 Told::Label(label) => learner.label(&label),
                 Told::Asked(asked) => asked.tell(),
             }
+        }
+        // A label that came before goes as well, and links that are not back yet can't.
+        if !learner.is_restoring() {
+            to_forget.drain(..).for_each(|observation| learner.observe(&observation));
         }
         observations.set_labels_full(learner.is_full_of_labels());
         let passed = looked_at.elapsed();
@@ -92,7 +99,12 @@ pub fn run(
             && let Some(observation) = observations.pop()
         {
             // Who asks for something to be forgotten is not to be told by the clock.
-            if clock.believes(observation.at) || matches!(observation.seen, Seen::Forgotten(_)) {
+            if matches!(observation.seen, Seen::Forgotten(_)) {
+                // One too many is told that it takes too long, and asks again.
+                if to_forget.len() < MOST_TO_FORGET {
+                    to_forget.push(observation);
+                }
+            } else if clock.believes(observation.at) {
                 learner.observe(&observation);
             } else {
                 learner.disbelieve();

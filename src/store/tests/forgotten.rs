@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use super::links::{House, Step, house};
 use crate::learn::{self, LinkValue, Shelf as _};
 use crate::model::{EntityKind, Identifier, IdentifierOf, MeasureId, Timestamp};
-use crate::signals::{Asked, Observation, Seen};
+use crate::signals::{Asked, Label, Observation, Observations, Seen};
 use crate::store::{Shelf, Store};
 
 const HOUR: i64 = 3_600_000;
@@ -98,6 +99,49 @@ fn what_is_about_to_be_forgotten_on_disk_is_not_read_again() {
     second.write();
     let expected = vec![("u1".to_owned(), vec!["d2".to_owned(), "d3".to_owned()])];
     assert_eq!(linked(&second.store()), expected);
+}
+
+#[test]
+fn who_is_forgotten_while_links_come_back_stays_so_and_so_does_a_label_that_waited() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(folder.path());
+    let second = house(Some(folder.path()), 0);
+    let (cache, store, plan) =
+        (Arc::clone(&second.cache), second.store(), Arc::clone(second.learner.plan()));
+    let (user, device) = (second.user, second.device);
+    assert!(second.learner.is_restoring());
+    let observations = Observations::new(100);
+    let now = Timestamp::now();
+    observations.label(Label { kind: user, id: "u1".into(), bad: true, at: now }).unwrap();
+    let asked =
+        [(device, "d1"), (user, "u1")].map(|(kind, id)| observations.push_forgotten(kind, id, now));
+    observations.label(Label { kind: user, id: "u2".into(), bad: true, at: now }).unwrap();
+    let labels_learned = observations.after_labels().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (stop, stopped) = channel();
+    std::thread::scope(|scope| {
+        let (observations, plan) = (&observations, &plan);
+        let learning = || Some(Arc::clone(plan));
+        scope.spawn(move || learn::run(second.learner, observations, learning, |_| (), &stopped));
+        let done = async {
+            for asked in &asked {
+                asked.done().await;
+            }
+            labels_learned.done().await;
+        };
+        runtime
+            .block_on(async { tokio::time::timeout(Duration::from_secs(30), done).await })
+            .unwrap();
+        drop(stop);
+    });
+    for (kind, id) in [(device, "d1"), (user, "u1")] {
+        cache.forget_for_good(kind, id);
+    }
+    let (stop, stopped) = channel();
+    drop(stop);
+    store.run(&cache, || Some(Arc::clone(&plan)), &stopped);
+    assert_eq!(labelled(&store), ["u2"]);
+    assert_eq!(linked(&store), []);
 }
 
 /// As where the disk was away for a while: the learner is ahead of it.

@@ -149,6 +149,20 @@ impl Disk {
         Ok((disk, key))
     }
 
+    /// Opens the one that was open before. Where it is gone none is made: a disk that isn't
+    /// mounted would be written to where it is not, and values hashed by a key that is not theirs.
+    pub(super) fn open_again(folder: &Path, value_key: [u8; 16]) -> Result<Self, Fault> {
+        if !folder.join("version").exists() {
+            return Err(Fault::Damaged(format!("the store in `{}` is gone", folder.display())));
+        }
+        let (disk, key) = Self::open(folder).map_err(|why| Fault::Damaged(why.to_string()))?;
+        if key != value_key {
+            let folder = folder.display();
+            return Err(Fault::Damaged(format!("in `{folder}` is another store than before")));
+        }
+        Ok(disk)
+    }
+
     fn open_database(folder: &Path, lock: File) -> Result<Self, Fault> {
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)

@@ -235,8 +235,7 @@ impl Keeper<'_> {
 
     /// Opens it anew, and has all compared: of what was not synced some may be lost.
     fn reopen(&mut self) -> Result<(), Fault> {
-        let (disk, _) =
-            Disk::open(&self.store.folder).map_err(|why| Fault::Damaged(why.to_string()))?;
+        let disk = Disk::open_again(&self.store.folder, self.store.value_key)?;
         let aside = aside::count(&disk)?;
         self.store.counts.aside.store(aside, Relaxed);
         self.store.names.lock().all_fresh();

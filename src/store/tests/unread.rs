@@ -18,7 +18,7 @@ struct House {
     plan: Arc<Plan>,
     kind: EntityKind,
     signal: SignalId,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn at(hour: i64) -> Timestamp {
@@ -39,7 +39,7 @@ fn house_of(of: impl Fn(SignalId) -> Measured) -> House {
     let plan = Arc::new(Plan::new(vec![Measure { id, kind, name: name.into(), of }]));
     let store = Arc::new(Store::open(folder.path(), vocabulary).unwrap());
     let cache = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16])).journaled();
-    House { store, cache: Arc::new(cache), plan, kind, signal, _folder: folder }
+    House { store, cache: Arc::new(cache), plan, kind, signal, folder }
 }
 
 impl House {
@@ -173,4 +173,31 @@ fn a_failed_read_is_the_store_failing_until_it_is_opened_again() {
     assert!(house.store.disk.read().is_none());
     house.write();
     assert_eq!(house.store.state(&house.cache).error, None);
+}
+
+/// The key of value hashes would be another, and what is kept would lie elsewhere.
+#[test]
+fn where_a_folder_is_gone_or_another_one_nothing_is_written_until_it_is_back() {
+    let house = house();
+    let mut learner = house.learner();
+    house.observe(&mut learner, "ann", 0, 1.0);
+    learner.keep_at_once();
+    house.write();
+    let (folder, away) = (house.folder.path(), tempfile::tempdir().unwrap());
+    let kept = away.path().join("kept");
+    std::fs::rename(folder, &kept).unwrap();
+    house.store.failed_to_read(Fault::Damaged("a block".to_owned()));
+    house.write();
+
+    let fails = || {
+        house.write();
+        house.store.state(&house.cache).error.is_some()
+    };
+    assert!(fails() && !folder.exists());
+    drop(Store::open(folder, Arc::default()).unwrap());
+    assert!(fails());
+    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::rename(&kept, folder).unwrap();
+    assert!(!fails());
+    assert!(house.kept("ann").is_some());
 }

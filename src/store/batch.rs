@@ -31,11 +31,11 @@ impl<'b> Batch<'b> {
         kind: EntityKind,
         id: &str,
         record: Option<Record<'_>>,
-        now: Timestamp,
+        heard: Timestamp,
     ) -> Result<(), Fault> {
         let Some(key) = self.key(kind, id) else { return Ok(()) };
         match record {
-            Some(record) => match self.encoded(record, now) {
+            Some(record) => match self.encoded(record, heard) {
                 Some(value) => self.insert(key, value),
                 None => Ok(()),
             },
@@ -50,8 +50,8 @@ impl<'b> Batch<'b> {
     }
 
     /// A record as it is to be kept, unless there are too many names.
-    pub(super) fn encoded(&self, record: Record<'_>, now: Timestamp) -> Option<Vec<u8>> {
-        codec::encode(record, now, &mut self.store.names.lock(), &self.store.vocabulary)
+    pub(super) fn encoded(&self, record: Record<'_>, heard: Timestamp) -> Option<Vec<u8>> {
+        codec::encode(record, heard, &mut self.store.names.lock(), &self.store.vocabulary)
     }
 
     pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), Fault> {

@@ -96,7 +96,8 @@ pub(super) fn run(
                 batch.remove(&key)?;
                 continue;
             };
-            if let Some(new) = batch.encoded(record, now)
+            let heard = cache.heard(kind, record.id()).unwrap_or(now);
+            if let Some(new) = batch.encoded(record, heard)
                 && !codec::same(&new, &value)
             {
                 batch.insert(key.to_vec(), new)?;
@@ -114,7 +115,7 @@ pub(super) fn run(
         let (kind, id) = (record.kind(), record.id());
         if let Some(key) = batch.key(kind, id).filter(is_new)
             && let Some(record) = cache.read(kind, id).as_ref().and_then(Held::record)
-            && let Some(new) = batch.encoded(record, now)
+            && let Some(new) = batch.encoded(record, cache.heard(kind, id).unwrap_or(now))
         {
             done = batch.insert(key, new);
         }

@@ -79,8 +79,7 @@ pub(super) fn encode(
 ) -> Option<Vec<u8>> {
     let cells = record.cells();
     let mut bytes = Vec::with_capacity(16 + record.bytes() * 5 / 4);
-    let heard = u32::try_from(heard.millis().max(0) / 1000).unwrap_or(u32::MAX);
-    bytes.extend(heard.to_le_bytes());
+    bytes.extend(seconds(heard).to_le_bytes());
     bytes.extend(u16::try_from(cells.len()).ok()?.to_le_bytes());
     bytes.push(u8::try_from(record.summaries().count()).ok()?);
     for cell in cells {
@@ -211,6 +210,16 @@ pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
 /// When an entity was heard of last, by its kept record.
 pub(super) fn heard(bytes: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_millis(i64::from(Rest(bytes).u32()?) * 1000))
+}
+
+/// A kept record of an entity that was heard of later.
+pub(super) fn with_heard(bytes: &[u8], heard: Timestamp) -> Option<Vec<u8>> {
+    let rest = bytes.get(4..)?;
+    Some([&seconds(heard).to_le_bytes(), rest].concat())
+}
+
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.millis().max(0) / 1000).unwrap_or(u32::MAX)
 }
 
 /// Puts a kept record back; `None` where it can't be read.

@@ -11,6 +11,7 @@ use fjall::PersistMode;
 use super::batch::Batch;
 use super::checkpoint::{self, Pace};
 use super::disk::{self, Disk, Fault};
+use super::heard::Heard;
 use super::retention::Retention;
 use super::{Store, aside};
 use crate::learn::Clock;
@@ -37,6 +38,7 @@ struct Keeper<'k> {
     checkpoint_due: bool,
     changes: Vec<Change>,
     retention: Retention,
+    heard: Heard,
     /// What is old is old by this one: a clock that jumps drops nothing.
     clock: Clock,
     looked_at: Instant,
@@ -59,6 +61,7 @@ pub(super) fn run(
         checkpoint_due: false,
         changes: Vec::new(),
         retention: Retention::new(),
+        heard: Heard::new(),
         clock: Clock::new(Timestamp::now()),
         looked_at: Instant::now(),
     };
@@ -103,6 +106,7 @@ impl Keeper<'_> {
         self.looked_at += passed;
         let now = self.clock.look(Timestamp::now(), passed);
         self.retention.pass(self.store, disk, most, now)?;
+        self.heard.pass(self.store, disk, self.cache)?;
         self.store.counts.waiting.store(0, Relaxed);
         // Of what came while all was compared, notes may have been dropped once more.
         let written = if self.checkpoint_due { taken } else { self.upto };
@@ -159,11 +163,13 @@ impl Keeper<'_> {
         let mut done = Ok(());
         for ((kind, id), forgotten) in changed {
             let held = self.cache.read(kind, id);
+            // What is computed of an entity is no hearing of it.
+            let heard = self.cache.heard(kind, id).unwrap_or(now);
             if forgotten {
                 done = batch.forget_aside(kind, id);
             }
-            done =
-                done.and_then(|()| batch.put(kind, id, held.as_ref().and_then(Held::record), now));
+            done = done
+                .and_then(|()| batch.put(kind, id, held.as_ref().and_then(Held::record), heard));
             if done.is_err() {
                 break;
             }

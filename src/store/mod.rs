@@ -15,6 +15,7 @@ mod batch;
 mod checkpoint;
 mod codec;
 mod disk;
+mod heard;
 mod keeper;
 mod load;
 mod names;

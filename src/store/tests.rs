@@ -1,4 +1,5 @@
 mod forgotten;
+mod heard;
 mod links;
 mod unread;
 

@@ -82,6 +82,14 @@ impl Cache {
         Some(Held(loaded))
     }
 
+    /// When an entity was heard of or asked for last, to within some seconds.
+    pub fn heard(&self, kind: EntityKind, id: &str) -> Option<Timestamp> {
+        let key = self.secrets.key(kind, id);
+        let table = self.shard(key)?.table.load();
+        let (_, touched) = table.find(key.tag, kind, id)?.0.occupied()?;
+        Some(Timestamp::from_millis(i64::from(touched) * 1000))
+    }
+
     /// The records of those of a request's entities that are of `kinds`, and a
     /// note on each that it was asked for.
     ///

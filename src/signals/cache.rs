@@ -208,7 +208,8 @@ impl Cache {
         let old = found.as_ref().and_then(|(_, held)| held.as_ref()).map(Record::of);
         let old_bytes = old.map_or(0, Record::bytes);
         let outcome = change(&mut writer.scratch.start(old));
-        if !writer.scratch.changed() {
+        let stays_away = why == Write::Restored && writer.notes.is_forgotten(kind, id);
+        if !writer.scratch.changed() || stays_away {
             return Ok((outcome, None));
         }
         let seq = writer.seq + 1;

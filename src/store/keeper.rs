@@ -175,7 +175,13 @@ impl Keeper<'_> {
             }
         }
         done = done.and_then(|()| batch.commit());
-        changes.clear();
+        if done.is_ok() {
+            for change in changes.drain(..) {
+                if let Change::Gone { kind, id, forgotten: true } = change {
+                    self.cache.forgotten_on_disk(kind, &id);
+                }
+            }
+        }
         self.changes = changes;
         self.unsynced = true;
         // What was not written is found again by comparing everything.
@@ -234,7 +240,8 @@ impl Keeper<'_> {
         }
         self.store.durable.failed();
         self.checkpoint_due = true;
-        self.changes.clear();
+        // What is to be forgotten is found by no comparison.
+        self.changes.retain(Change::is_asked);
         *self.store.disk.write() = None;
         *self.store.unread.lock() = None;
     }

@@ -26,6 +26,13 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether somebody asked for all of an entity to be forgotten.
+    pub fn is_asked(&self) -> bool {
+        matches!(self, Change::Gone { forgotten: true, .. })
+    }
+}
+
 /// A record as it was written, kept alive by this.
 #[derive(Debug)]
 pub struct Live(Stored);
@@ -64,6 +71,8 @@ impl Marks {
 pub(super) struct Notes {
     waiting: Vec<Change>,
     overflowed: bool,
+    /// Who is forgotten, and may be on disk yet: nothing is put back of them.
+    forgotten: Vec<(EntityKind, Box<str>)>,
 }
 
 /// How many changes were taken, and how far they go.
@@ -77,15 +86,20 @@ pub struct Taken {
 impl Notes {
     fn push(&mut self, change: Change) {
         // What is to be forgotten is found by no comparison, and those who ask are few.
-        let asked = |change: &Change| matches!(change, Change::Gone { forgotten: true, .. });
         if !self.overflowed && self.waiting.len() >= MOST {
             self.overflowed = true;
-            self.waiting.retain(asked);
+            self.waiting.retain(Change::is_asked);
             self.waiting.shrink_to_fit();
         }
-        if !self.overflowed || asked(&change) {
+        if !self.overflowed || change.is_asked() {
             self.waiting.push(change);
         }
+    }
+}
+
+impl Notes {
+    pub(super) fn is_forgotten(&self, kind: EntityKind, id: &str) -> bool {
+        self.forgotten.iter().any(|(of, who)| *of == kind && **who == *id)
     }
 }
 
@@ -136,7 +150,16 @@ impl Cache {
         self.shards.iter().map(|shard| shard.writer.lock().notes.waiting.len()).sum()
     }
 
-    /// Puts back what a store has kept: as [`Cache::update`], but leaves no note.
+    /// The store has forgotten an entity as well.
+    pub fn forgotten_on_disk(&self, kind: EntityKind, id: &str) {
+        if let Some(shard) = self.shard(self.secrets.key(kind, id)) {
+            let forgotten = &mut shard.writer.lock().notes.forgotten;
+            forgotten.retain(|(of, who)| *of != kind || **who != *id);
+        }
+    }
+
+    /// Puts back what a store has kept: as [`Cache::update`], but leaves no note. What is to be
+    /// forgotten there stays away.
     ///
     /// # Errors
     /// As [`Cache::update`].
@@ -163,6 +186,9 @@ impl Cache {
         let found = table.find(key.tag, kind, id);
         let found = found.is_some_and(|(entry, _)| self.take_out(shard, &mut writer, entry));
         writer.seq += 1;
+        if self.journaled {
+            writer.notes.forgotten.push((kind, id.into()));
+        }
         self.note_gone(&mut writer.notes, kind, id, true);
         (found, Some(Written { shard: key.shard as u8, seq: writer.seq }))
     }

@@ -160,3 +160,22 @@ fn a_label_that_comes_after_its_entity_was_forgotten_is_kept() {
     assert_eq!(labelled(&first.store()), ["u1"]);
     assert_eq!(linked(&first.store()), only("u1", "d1"));
 }
+
+/// A kind that the catalog comes to name is loaded a moment after somebody can ask.
+#[test]
+fn who_is_forgotten_before_their_kind_is_loaded_is_not_put_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = super::house(folder.path());
+    first.set("ann", 1.0);
+    first.set("bob", 1.0);
+    first.close();
+    let second = super::house(folder.path());
+    let (kind, _) = second.user();
+    second.cache.forget_for_good(kind, "ann");
+    second.load();
+    second.close();
+    let third = super::house(folder.path());
+    third.user();
+    third.load();
+    assert_eq!((third.number("ann"), third.number("bob")), (None, Some(1.0)));
+}

@@ -78,6 +78,8 @@ pub struct Page<T> {
     pub entries: Vec<(EntityKind, Box<str>, T)>,
     /// Where the next page begins; `None` where this is the last.
     pub next: Option<Vec<u8>>,
+    /// Some were left out: the catalog doesn't name their kinds now.
+    pub unnamed: bool,
 }
 
 /// What is kept can't be read for now: it may be there, and is not to be written over.

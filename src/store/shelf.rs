@@ -151,7 +151,7 @@ impl Shelf {
     ) -> Result<Page<T>, Unread> {
         let vocabulary = &self.0.vocabulary;
         self.on_disk(|disk| {
-            let mut page = Page { entries: Vec::new(), next: None };
+            let mut page = Page { entries: Vec::new(), next: None, unnamed: false };
             let mut unreadable = Vec::new();
             // Before it is read: what is written meanwhile waits no more.
             let waiting = self.0.waiting.lock().keys(room);
@@ -168,6 +168,7 @@ impl Shelf {
                 let kind = codec::kind_of(&key).and_then(|kind| names.kind_id(kind, vocabulary));
                 match (codec::id_of(&key), decode(&value, &names, vocabulary)) {
                     (Some(id), Some(read)) => {
+                        page.unnamed |= kind.is_none();
                         page.entries.extend(kind.map(|kind| (kind, id.into(), read)));
                     }
                     _ => unreadable.push((key.to_vec(), value.to_vec())),

@@ -21,6 +21,8 @@ pub(super) struct Keeping {
     common_changed: bool,
     unread: NotRead,
     labels: Labels,
+    /// Some labels are of kinds that the catalog has not named yet.
+    labels_unnamed: bool,
     /// Where the links that are not back yet begin.
     links_from: Option<Vec<u8>>,
     /// Profiles that time changes, or links, came back at the last look: there may be more.
@@ -64,17 +66,19 @@ impl Learner {
             common_changed: false,
             unread,
             labels: Labels::default(),
+            labels_unnamed: false,
             links_from: None,
             profiles_came: false,
             links_came: false,
         });
     }
 
-    /// The catalog has named the kinds: labels that are kept can be put back.
+    /// The catalog has named the kinds, or others: labels that are kept can be put back.
     pub(super) fn begin_labels(&mut self) {
         if let Some(keeping) = &mut self.keeping
-            && matches!(keeping.labels, Labels::Unnamed)
+            && (matches!(keeping.labels, Labels::Unnamed) || keeping.labels_unnamed)
         {
+            keeping.labels_unnamed = false;
             keeping.labels = Labels::From(Vec::new());
         }
         self.restore_labels();
@@ -93,6 +97,7 @@ impl Learner {
             for (kind, id, label) in &page.entries {
                 self.links.restore_label(*kind, id, label);
             }
+            keeping.labels_unnamed |= page.unnamed;
             keeping.labels = page.next.map_or(Labels::Back, Labels::From);
         }
     }

@@ -291,3 +291,21 @@ fn links_of_an_older_version_are_there_and_of_nobody_new() {
     third.settle(3 * HOUR);
     assert_eq!(told(&third), expected);
 }
+
+#[test]
+fn labels_of_a_kind_come_back_when_the_catalog_comes_to_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = house(Some(folder.path()), 0);
+    first.take(&Step::Label(1, true), HOUR);
+    first.close();
+    let vocabulary = Arc::new(Vocabulary::new());
+    let store = Arc::new(Store::open(folder.path(), Arc::clone(&vocabulary)).unwrap());
+    let cache = Arc::new(Cache::new(Limits::default(), Secrets::random().unwrap()));
+    let mut second = Learner::new(cache, Bounds::default(), 1);
+    second.keep_on(Box::new(Shelf(store)));
+    second.follow(Arc::default());
+    assert_eq!(second.learned().links.labels, 0);
+    vocabulary.kind("user").unwrap();
+    second.follow(Arc::default());
+    assert_eq!(second.learned().links.labels, 1);
+}

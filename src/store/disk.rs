@@ -229,8 +229,8 @@ impl Disk {
     }
 }
 
-/// Reads: a damaged file may be met by an assertion rather than an error.
-pub(super) fn read<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+/// Works on a database: a damaged file may be met by an assertion rather than an error.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     let contradiction = || Fault::Damaged("its files contradict each other".to_owned());
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(contradiction()))
 }

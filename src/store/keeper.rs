@@ -70,7 +70,7 @@ pub(super) fn run(
     loop {
         let stopped = pace.pause(pause);
         pause = PAUSE;
-        if let Err(why) = keeper.round(stopped, &mut pace) {
+        if let Err(why) = disk::guarded(|| keeper.round(stopped, &mut pace)) {
             keeper.fail(&why);
             pause = RETRY;
         }
@@ -227,7 +227,7 @@ impl Keeper<'_> {
             wrote_at = Instant::now();
             Ok(())
         };
-        disk::read(|| checkpoint::run(store, cache, disk, pace, &mut meanwhile))
+        checkpoint::run(store, cache, disk, pace, &mut meanwhile)
     }
 
     /// A database that failed once takes no more: it is closed, and opened anew later.

@@ -92,7 +92,7 @@ impl Store {
                     windows: plan.measures().iter().filter(window).map(|m| m.id).collect(),
                 }
             };
-            let done = disk::read(|| loading.run())
+            let done = disk::guarded(|| loading.run())
                 .map_err(|why| LoadError { folder: self.folder.clone(), why: why.to_string() })?;
             self.counts.loaded.fetch_add(done.entities, Relaxed);
             self.counts.refused.fetch_add(done.refused, Relaxed);

@@ -114,7 +114,7 @@ impl Shelf {
     fn on_disk<T>(&self, read: impl FnOnce(&Disk) -> Result<T, Fault>) -> Result<T, Unread> {
         let open = self.0.disk.read();
         let disk = open.as_ref().ok_or(Unread)?;
-        disk::read(|| read(disk)).map_err(|why| {
+        disk::guarded(|| read(disk)).map_err(|why| {
             self.0.failed_to_read(why);
             Unread
         })

@@ -175,6 +175,18 @@ fn a_failed_read_is_the_store_failing_until_it_is_opened_again() {
     assert_eq!(house.store.state(&house.cache).error, None);
 }
 
+/// A damaged file may be met by an assertion, wherever it is read or written.
+#[test]
+fn an_assertion_that_fails_is_the_store_failing_and_not_the_end_of_it() {
+    let house = house();
+    let (stop, stopped) = channel();
+    drop(stop);
+    house.store.run(&house.cache, || panic!("as it should"), &stopped);
+    assert_eq!(house.store.state(&house.cache).failures, 1);
+    house.write();
+    assert_eq!(house.store.state(&house.cache).error, None);
+}
+
 /// The key of value hashes would be another, and what is kept would lie elsewhere.
 #[test]
 fn where_a_folder_is_gone_or_another_one_nothing_is_written_until_it_is_back() {

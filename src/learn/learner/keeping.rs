@@ -276,6 +276,15 @@ impl Learner {
     /// Puts all that has changed onto the shelf, at the end.
     pub fn keep_at_once(&mut self) {
         self.keep_all(true);
+        // Of who came before all links were back, some are known only with the others.
+        while self.links.is_restoring() {
+            self.restore_some_links();
+            let Some(keeping) = &mut self.keeping else { return };
+            if !keeping.links_came {
+                self.links.keep(&mut *keeping.shelf);
+                return;
+            }
+        }
     }
 
     fn keep_all(&mut self, at_once: bool) {

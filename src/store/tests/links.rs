@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 
 use proptest::prelude::*;
 
-use crate::learn::{Bounds, Learner};
+use crate::learn::{Bounds, Learner, Shelf as _};
 use crate::model::{
     EntityKind, Identifier, IdentifierOf, LinkMeasure, LinkPlan, Linked, MeasureId, Plan, Sharers,
     SignalId, SignalType, Timestamp, Value, Vocabulary,
@@ -308,4 +308,26 @@ fn labels_of_a_kind_come_back_when_the_catalog_comes_to_name_it() {
     vocabulary.kind("user").unwrap();
     second.follow(Arc::default());
     assert_eq!(second.learned().links.labels, 1);
+}
+
+/// The process ends while those that are kept come back.
+#[test]
+fn what_was_linked_before_all_came_back_is_kept_at_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = house(Some(folder.path()), 0);
+    first.take(&Step::Key(1, 1), HOUR);
+    first.settle(HOUR);
+    first.close();
+    let mut second = house(Some(folder.path()), 0);
+    assert!(second.learner.is_restoring());
+    second.take(&Step::Key(1, 2), HOUR);
+    second.take(&Step::Key(2, 2), HOUR);
+    second.learner.keep_at_once();
+    second.close();
+    let third = house(Some(folder.path()), 0);
+    let store = third.store.as_ref().unwrap();
+    let page = Shelf(Arc::clone(store)).links(&[]).unwrap();
+    let mut links: Vec<_> = page.entries.iter().map(|(_, id, of)| (&**id, of.len())).collect();
+    links.sort_unstable();
+    assert_eq!(links, [("u1", 2), ("u2", 1)]);
 }

@@ -32,7 +32,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::model::{Plan, Timestamp};
-use crate::signals::{Observations, Seen, Told};
+use crate::signals::{Observation, Observations, Seen, Told};
 
 pub use clock::Clock;
 pub use kept::{
@@ -68,20 +68,7 @@ pub fn run(
         {
             learner.follow(plan);
         }
-        // A label is an event of the devices that its entity is linked to.
-        while !learner.is_restoring()
-            && !learner.lacks_labels()
-            && let Some(told) = observations.pop_told()
-        {
-            match told {
-                Told::Label(label) => learner.label(&label),
-                Told::Asked(asked) => asked.tell(),
-            }
-        }
-        // A label that came before goes as well, and links that are not back yet can't.
-        if !learner.is_restoring() {
-            to_forget.drain(..).for_each(|observation| learner.observe(&observation));
-        }
+        hear(&mut learner, observations, &mut to_forget);
         observations.set_labels_full(learner.is_full_of_labels());
         let passed = looked_at.elapsed();
         looked_at += passed;
@@ -125,7 +112,27 @@ pub fn run(
         }
         if stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
             learner.keep_at_once();
+            // Labels that were taken meanwhile, or waited for links.
+            hear(&mut learner, observations, &mut to_forget);
             return;
         }
+    }
+}
+
+/// Takes labels, and forgets whom it is to.
+fn hear(learner: &mut Learner, observations: &Observations, to_forget: &mut Vec<Observation>) {
+    // A label is an event of the devices that its entity is linked to.
+    while !learner.is_restoring()
+        && !learner.lacks_labels()
+        && let Some(told) = observations.pop_told()
+    {
+        match told {
+            Told::Label(label) => learner.label(&label),
+            Told::Asked(asked) => asked.tell(),
+        }
+    }
+    // A label that came before goes as well, and links that are not back yet can't.
+    if !learner.is_restoring() {
+        to_forget.drain(..).for_each(|observation| learner.observe(&observation));
     }
 }

@@ -179,3 +179,26 @@ fn who_is_forgotten_before_their_kind_is_loaded_is_not_put_back() {
     third.load();
     assert_eq!((third.number("ann"), third.number("bob")), (None, Some(1.0)));
 }
+
+/// It was answered, and links were not back yet.
+#[test]
+fn a_label_that_waits_when_the_process_ends_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(folder.path());
+    let second = house(Some(folder.path()), 0);
+    assert!(second.learner.is_restoring());
+    let (cache, store, plan) =
+        (Arc::clone(&second.cache), second.store(), Arc::clone(second.learner.plan()));
+    let observations = Observations::new(100);
+    let at = Timestamp::now();
+    observations.label(Label { kind: second.user, id: "u1".into(), bad: true, at }).unwrap();
+    let plan = || Some(Arc::clone(&plan));
+    let stopped = || {
+        let (stop, stopped) = channel();
+        drop(stop);
+        stopped
+    };
+    learn::run(second.learner, &observations, plan, |_| (), &stopped());
+    store.run(&cache, plan, &stopped());
+    assert_eq!(labelled(&store), ["u1"]);
+}

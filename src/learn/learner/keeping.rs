@@ -8,7 +8,8 @@ use super::{Learner, span};
 use crate::learn::kept::{InCommon, Kept, KeptMeasure, Shelf, Unread};
 use crate::learn::profile::Profile;
 use crate::learn::words;
-use crate::model::{EntityKind, MeasureId, Timestamp};
+use crate::model::{EntityKind, Measure, MeasureId, Measured, Timestamp};
+use crate::signals::Summary;
 
 /// So many profiles that could not be read are tried again at once.
 const AT_ONCE: usize = 256;
@@ -206,7 +207,33 @@ impl Learner {
             if self.profiles.find(kind, &id).is_none() {
                 self.take(kind, &id, now);
             }
+            self.close_windows(kind, &id, now);
         }
+    }
+
+    /// Says of windows of which nothing is known here that nothing is in them: what a record
+    /// says would stay so for ever, where the profile was lost.
+    fn close_windows(&mut self, kind: EntityKind, id: &str, now: Timestamp) {
+        let is_unread = |keeping: &Keeping| keeping.unread.profiles.contains(&(kind, id.into()));
+        if self.keeping.as_ref().is_some_and(is_unread) {
+            return;
+        }
+        let profile = self.profiles.find(kind, id).and_then(|place| self.profiles.get(place));
+        let knows = |measure: &Measure| {
+            profile.is_some_and(|p| p.measures().any(|(head, _)| head.measure == measure.id.0))
+        };
+        let is_window = |measure: &&Measure| {
+            measure.kind == kind && matches!(measure.of, Measured::Window { .. })
+        };
+        let lost = self.plan.measures().iter().filter(is_window).filter(|measure| !knows(measure));
+        // A refused write is counted by the cache.
+        let _refused = self.cache.derive(kind, id, now, |record| {
+            for measure in lost {
+                if record.tells(measure.id) {
+                    record.summarise(measure.id, &Summary::Window(0.0));
+                }
+            }
+        });
     }
 
     fn note_unread(&mut self, kind: EntityKind, id: &str) {
@@ -247,7 +274,10 @@ impl Learner {
                         self.tell_passed(place, now);
                     }
                 }
-                None => keeping.changed.extend(Some(entity)),
+                None => {
+                    keeping.changed.insert(entity.clone());
+                    self.close_windows(entity.0, &entity.1, now);
+                }
             }
         }
     }

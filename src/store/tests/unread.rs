@@ -30,7 +30,10 @@ fn house() -> House {
 }
 
 fn house_of(of: impl Fn(SignalId) -> Measured) -> House {
-    let folder = tempfile::tempdir().unwrap();
+    house_in(tempfile::tempdir().unwrap(), of)
+}
+
+fn house_in(folder: tempfile::TempDir, of: impl Fn(SignalId) -> Measured) -> House {
     let vocabulary = Arc::new(Vocabulary::new());
     let kind = vocabulary.kind("user").unwrap();
     let signal = vocabulary.signal(kind, "x", SignalType::Number).unwrap();
@@ -106,14 +109,44 @@ fn a_profile_that_cant_be_read_for_a_while_is_not_replaced() {
     assert_ne!(house.kept("ann").unwrap(), before);
 }
 
+fn month(signal: SignalId) -> Measured {
+    Measured::Window { signal, window: 30.0 * 86_400.0, count: Count::Occurrences }
+}
+
+/// A record is written within milliseconds, a profile within seconds: it may be all that is there.
+#[test]
+fn a_window_whose_profile_was_lost_is_not_full_for_ever() {
+    let first = house_of(month);
+    let mut learner = first.learner();
+    let x = Value::Number(0.0);
+    first.cache.update(first.kind, "ann", at(0), |r| r.set(first.signal, at(0), x)).unwrap();
+    first.observe(&mut learner, "ann", 0, 1.0);
+    learner.advance(at(0));
+    let counts = |house: &House| {
+        let held = house.cache.read(house.kind, "ann").unwrap();
+        let measure = house.plan.measures()[0].id;
+        held.record().unwrap().summary(measure).unwrap().window()
+    };
+    assert_eq!(counts(&first), 1.0);
+    first.write();
+    // Killed now.
+    drop(learner);
+    let House { folder, store, .. } = first;
+    drop(store);
+
+    let second = house_in(folder, month);
+    second.store.load(&second.cache, &second.plan).unwrap();
+    assert_eq!(counts(&second), 1.0);
+    let mut learner = second.learner();
+    learner.advance(at(1));
+    learner.advance(at(31 * 24));
+    assert_eq!(counts(&second), 0.0);
+}
+
 /// A window is told when something falls into it or leaves it, not because time has passed.
 #[test]
 fn once_a_profile_can_be_read_the_cache_is_told_what_it_says() {
-    let house = house_of(|signal| Measured::Window {
-        signal,
-        window: 30.0 * 86_400.0,
-        count: Count::Occurrences,
-    });
+    let house = house_of(month);
     let told = || -> Vec<Vec<u64>> {
         let held = house.cache.read(house.kind, "ann").unwrap();
         let summaries = held.record().unwrap();

@@ -3,6 +3,7 @@
 mod entrance;
 mod gate;
 mod outside;
+mod sweep;
 
 use std::io;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ use crate::telemetry::DecisionMetrics;
 
 use entrance::Entrance;
 use gate::Gate;
-use outside::{InForce, Outside, traces};
+use outside::{Outside, traces};
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +56,6 @@ pub enum StartError {
     #[error("threads or sockets can't be had: {0}")]
     System(#[from] io::Error),
 }
-
-/// How many slots a sweep looks at before it rests.
-const SWEEP: usize = 20_000;
-const SWEEP_PAUSE: Duration = Duration::from_millis(200);
-/// How often announced changes are counted, and dropped where they are over: each time
-/// all entities are looked at.
-const TIDY_PAUSE: Duration = Duration::from_secs(60);
 
 /// A Plimsoll that runs. Dropping it stops it without waiting.
 #[derive(Debug)]
@@ -216,7 +210,8 @@ impl App {
             })?,
             Cold::start("plimsoll-lists", move |stop| feeds.run(stop))?,
             Cold::start("plimsoll-sweep", move |stop| {
-                sweep(&sweeping, stop, |now| announced.store(Arc::new(now)));
+                let tell = |now| announced.store(Arc::new(now));
+                sweep::run(&sweeping, stop, Timestamp::now, tell);
             })?,
             Cold::start("plimsoll-files", move |stop| {
                 files.watch(stop, || gate.look());
@@ -318,21 +313,4 @@ fn http_callers(
     };
     authzen_router(Arc::clone(pdp), passed_on.clone(), config.listen.public_url.as_deref())
         .merge(forward_auth_router(forward_auth))
-}
-
-/// Drops what is forgotten, a little at a time, and what was announced and is over;
-/// tells what is announced and in force.
-fn sweep(pdp: &Pdp, stop: &std::sync::mpsc::Receiver<()>, tell: impl Fn(InForce)) {
-    use std::sync::mpsc::RecvTimeoutError;
-    let mut tidied: Option<Instant> = None;
-    while stop.recv_timeout(SWEEP_PAUSE) == Err(RecvTimeoutError::Timeout) {
-        if let Some(published) = pdp.published().as_ref() {
-            let (catalog, now) = (&published.snapshot.catalog, Timestamp::now());
-            pdp.cache.sweep(catalog, now, SWEEP);
-            if tidied.is_none_or(|at| at.elapsed() >= TIDY_PAUSE) {
-                tell(pdp.cache.tidy_expected(catalog, now));
-                tidied = Some(Instant::now());
-            }
-        }
-    }
 }

@@ -71,7 +71,11 @@ pub(super) fn run(
         let stopped = pace.pause(pause);
         pause = PAUSE;
         if let Err(why) = disk::guarded(|| keeper.round(stopped, &mut pace)) {
-            keeper.fail(&why);
+            // What is damaged may be met once more as it is closed.
+            let _closed = disk::guarded(|| {
+                keeper.fail(&why);
+                Ok(())
+            });
             pause = RETRY;
         }
         if stopped {
@@ -143,38 +147,12 @@ impl Keeper<'_> {
         self.store.load(self.cache, &plan).map_err(|why| Fault::Damaged(why.to_string()))
     }
 
-    /// Writes each entity that has changed, as the cache has it now: that may be more than
-    /// what the note is of, since loading leaves no notes.
     fn changes(&mut self, disk: &Disk) -> Result<(), Fault> {
         if self.changes.is_empty() {
             return Ok(());
         }
         let mut changes = std::mem::take(&mut self.changes);
-        let mut changed: HashMap<(EntityKind, &str), bool> = HashMap::new();
-        for change in &changes {
-            let (entity, asked) = match change {
-                Change::Written(live) => ((live.record().kind(), live.record().id()), false),
-                Change::Gone { kind, id, forgotten } => ((*kind, &**id), *forgotten),
-            };
-            *changed.entry(entity).or_default() |= asked;
-        }
-        let now = Timestamp::now();
-        let mut batch = Batch::new(self.store, disk);
-        let mut done = Ok(());
-        for ((kind, id), forgotten) in changed {
-            let held = self.cache.read(kind, id);
-            // What is computed of an entity is no hearing of it.
-            let heard = self.cache.heard(kind, id).unwrap_or(now);
-            if forgotten {
-                done = batch.forget_aside(kind, id);
-            }
-            done = done
-                .and_then(|()| batch.put(kind, id, held.as_ref().and_then(Held::record), heard));
-            if done.is_err() {
-                break;
-            }
-        }
-        done = done.and_then(|()| batch.commit());
+        let done = disk::guarded(|| self.write(&changes, disk));
         if done.is_ok() {
             for change in changes.drain(..) {
                 if let Change::Gone { kind, id, forgotten: true } = change {
@@ -187,6 +165,31 @@ impl Keeper<'_> {
         // What was not written is found again by comparing everything.
         self.checkpoint_due |= done.is_err();
         done
+    }
+
+    /// Writes each entity that has changed, as the cache has it now: that may be more than
+    /// what the note is of, since loading leaves no notes.
+    fn write(&self, changes: &[Change], disk: &Disk) -> Result<(), Fault> {
+        let mut changed: HashMap<(EntityKind, &str), bool> = HashMap::new();
+        for change in changes {
+            let (entity, asked) = match change {
+                Change::Written(live) => ((live.record().kind(), live.record().id()), false),
+                Change::Gone { kind, id, forgotten } => ((*kind, &**id), *forgotten),
+            };
+            *changed.entry(entity).or_default() |= asked;
+        }
+        let now = Timestamp::now();
+        let mut batch = Batch::new(self.store, disk);
+        for ((kind, id), forgotten) in changed {
+            let held = self.cache.read(kind, id);
+            // What is computed of an entity is no hearing of it.
+            let heard = self.cache.heard(kind, id).unwrap_or(now);
+            if forgotten {
+                batch.forget_aside(kind, id)?;
+            }
+            batch.put(kind, id, held.as_ref().and_then(Held::record), heard)?;
+        }
+        batch.commit()
     }
 
     fn learned(&mut self, disk: &Disk) -> Result<(), Fault> {
@@ -242,8 +245,9 @@ impl Keeper<'_> {
         self.checkpoint_due = true;
         // What is to be forgotten is found by no comparison.
         self.changes.retain(Change::is_asked);
-        *self.store.disk.write() = None;
+        let closed = self.store.disk.write().take();
         *self.store.unread.lock() = None;
+        drop(closed);
     }
 
     /// Opens it anew, and has all compared: of what was not synced some may be lost.

@@ -95,9 +95,7 @@ impl Notes {
             self.waiting.push(change);
         }
     }
-}
 
-impl Notes {
     pub(super) fn is_forgotten(&self, kind: EntityKind, id: &str) -> bool {
         self.forgotten.iter().any(|(of, who)| *of == kind && **who == *id)
     }

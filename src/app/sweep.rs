@@ -23,12 +23,10 @@ pub(super) fn run(
     mut wall: impl FnMut() -> Timestamp,
     tell: impl Fn(InForce),
 ) {
-    let (mut clock, mut looked_at) = (Clock::new(wall()), Instant::now());
+    let mut clock = Clock::new(wall());
     let mut tidied: Option<Instant> = None;
     while stop.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) {
-        let passed = looked_at.elapsed();
-        looked_at += passed;
-        let now = clock.look(wall(), passed);
+        let now = clock.look(wall());
         let published = pdp.published();
         let Some(published) = published.as_ref() else { continue };
         let catalog = &published.snapshot.catalog;

@@ -1,7 +1,7 @@
 //! What time it is for learning: a wall clock that jumps is doubted at first, since
 //! years that never passed would have everything forgotten.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::model::{Seconds, Timestamp};
 
@@ -15,6 +15,7 @@ const PATIENCE: Seconds = 900.0;
 #[derive(Debug)]
 pub struct Clock {
     at: Timestamp,
+    looked_at: Instant,
     /// For how long the wall clock has been off (seconds).
     doubted: Seconds,
     /// How far it was off when that was looked at last (seconds).
@@ -23,11 +24,18 @@ pub struct Clock {
 
 impl Clock {
     pub fn new(wall: Timestamp) -> Self {
-        Clock { at: wall, doubted: 0.0, off: 0.0 }
+        Clock { at: wall, looked_at: Instant::now(), doubted: 0.0, off: 0.0 }
+    }
+
+    /// The time now, where the wall clock says `wall`.
+    pub fn look(&mut self, wall: Timestamp) -> Timestamp {
+        let passed = self.looked_at.elapsed();
+        self.looked_at += passed;
+        self.look_after(passed, wall)
     }
 
     /// The time `passed` after the last look.
-    pub fn look(&mut self, wall: Timestamp, passed: Duration) -> Timestamp {
+    fn look_after(&mut self, passed: Duration, wall: Timestamp) -> Timestamp {
         let millis = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let expected = Timestamp::from_millis(self.at.millis().saturating_add(millis));
         let off = wall.seconds_since(expected);
@@ -77,7 +85,7 @@ mod tests {
     fn pass(clock: &mut Clock, from: i64, until: i64, off: i64) -> Timestamp {
         let mut last = clock.at;
         for second in from..until {
-            last = clock.look(at(second + off), Duration::from_secs(1));
+            last = clock.look_after(Duration::from_secs(1), at(second + off));
         }
         last
     }
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn small_corrections_are_followed_at_once() {
         let mut clock = Clock::new(at(0));
-        assert_eq!(clock.look(at(30), Duration::from_secs(1)), at(30));
-        assert_eq!(clock.look(at(-30), Duration::from_secs(1)), at(-30));
+        assert_eq!(clock.look_after(Duration::from_secs(1), at(30)), at(30));
+        assert_eq!(clock.look_after(Duration::from_secs(1), at(-30)), at(-30));
     }
 }

@@ -61,7 +61,7 @@ pub fn run(
 ) {
     let mut kept_at = Instant::now();
     let mut to_forget = Vec::new();
-    let (mut clock, mut looked_at) = (Clock::new(Timestamp::now()), Instant::now());
+    let mut clock = Clock::new(Timestamp::now());
     loop {
         if let Some(plan) = plan()
             && !Arc::ptr_eq(&plan, learner.plan())
@@ -70,10 +70,8 @@ pub fn run(
         }
         hear(&mut learner, observations, &mut to_forget);
         observations.set_labels_full(learner.is_full_of_labels());
-        let passed = looked_at.elapsed();
-        looked_at += passed;
-        let before = clock.doubt();
-        let now = clock.look(Timestamp::now(), passed);
+        let (before, began) = (clock.doubt(), Instant::now());
+        let now = clock.look(Timestamp::now());
         if before.is_none()
             && let Some(seconds) = clock.doubt()
         {
@@ -103,7 +101,7 @@ pub fn run(
         let pause = match learned {
             BATCH => Duration::ZERO,
             // As long as it worked: requests are to have the processor as well.
-            _ if learner.is_catching_up() => looked_at.elapsed().min(PAUSE),
+            _ if learner.is_catching_up() => began.elapsed().min(PAUSE),
             _ => PAUSE,
         };
         if kept_at.elapsed() >= KEEP {

@@ -21,6 +21,9 @@ const VALUE_KEY: &str = "value_key";
 const LOCK: &str = "plimsoll.lock";
 /// There while a store is made: what else is there then may be part of one.
 const UNFINISHED: &str = "unfinished";
+/// What the database itself makes first and last.
+const KEYSPACES: &str = "keyspaces";
+const VERSION: &str = "version";
 
 /// Memory that the database may use: it is written, and read once.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -152,7 +155,7 @@ impl Disk {
     /// Opens the one that was open before. Where it is gone none is made: a disk that isn't
     /// mounted would be written to where it is not, and values hashed by a key that is not theirs.
     pub(super) fn open_again(folder: &Path, value_key: [u8; 16]) -> Result<Self, Fault> {
-        if !folder.join("version").exists() {
+        if !folder.join(VERSION).exists() {
             return Err(Fault::Damaged(format!("the store in `{}` is gone", folder.display())));
         }
         let (disk, key) = Self::open(folder).map_err(|why| Fault::Damaged(why.to_string()))?;
@@ -250,7 +253,7 @@ fn prepare(folder: &Path) -> Result<(File, bool), OpenError> {
         let why = format!("`{file}` is not there");
         Err(OpenError::Damaged { folder: folder.to_owned(), why })
     };
-    let of_a_store = [LOCK, UNFINISHED, "version", "keyspaces"];
+    let of_a_store = [LOCK, UNFINISHED, VERSION, KEYSPACES];
     let is_empty = fs::read_dir(folder).map_err(unusable)?.next().is_none();
     if !is_empty && !of_a_store.iter().any(|name| folder.join(name).exists()) {
         return Err(OpenError::Foreign(folder.to_owned()));
@@ -264,11 +267,11 @@ fn prepare(folder: &Path) -> Result<(File, bool), OpenError> {
         Err(TryLockError::Error(why)) => return Err(unusable(why)),
     }
     // Without `version` a database is made anew, whatever else is there.
-    match (is_there(UNFINISHED)?, is_there("version")?, folder.join("keyspaces").is_dir()) {
+    match (is_there(UNFINISHED)?, is_there(VERSION)?, folder.join(KEYSPACES).is_dir()) {
         (true, ..) => Ok((lock, true)),
         (false, true, true) => Ok((lock, false)),
-        (false, true, false) => lost("keyspaces"),
-        (false, false, true) => lost("version"),
+        (false, true, false) => lost(KEYSPACES),
+        (false, false, true) => lost(VERSION),
         (false, false, false) => {
             File::create(folder.join(UNFINISHED)).map_err(unusable)?;
             sync(folder).map_err(unusable)?;

@@ -11,9 +11,9 @@ use fjall::PersistMode;
 use super::batch::Batch;
 use super::checkpoint::{self, Pace};
 use super::disk::{self, Disk, Fault};
-use super::heard::Heard;
+use super::hourly::Hourly;
 use super::retention::Retention;
-use super::{Store, aside};
+use super::{Store, aside, heard};
 use crate::learn::Clock;
 use crate::model::{EntityKind, Plan, Timestamp};
 use crate::signals::{Cache, Change, Held, Marks};
@@ -38,10 +38,9 @@ struct Keeper<'k> {
     checkpoint_due: bool,
     changes: Vec<Change>,
     retention: Retention,
-    heard: Heard,
+    heard: Hourly,
     /// What is old is old by this one: a clock that jumps drops nothing.
     clock: Clock,
-    looked_at: Instant,
 }
 
 /// Writes until `stop` says so or its sender is gone, and then once more.
@@ -61,9 +60,8 @@ pub(super) fn run(
         checkpoint_due: false,
         changes: Vec::new(),
         retention: Retention::new(),
-        heard: Heard::new(),
+        heard: Hourly::new(),
         clock: Clock::new(Timestamp::now()),
-        looked_at: Instant::now(),
     };
     let mut pace = Pace::new(store, stop);
     let mut pause = PAUSE;
@@ -106,11 +104,9 @@ impl Keeper<'_> {
         }
         self.learned(disk)?;
         let most = self.cache.max_entities();
-        let passed = self.looked_at.elapsed();
-        self.looked_at += passed;
-        let now = self.clock.look(Timestamp::now(), passed);
+        let now = self.clock.look(Timestamp::now());
         self.retention.pass(self.store, disk, most, now)?;
-        self.heard.pass(self.store, disk, self.cache)?;
+        heard::pass(&mut self.heard, self.store, disk, self.cache)?;
         self.store.counts.waiting.store(0, Relaxed);
         // Of what came while all was compared, notes may have been dropped once more.
         let written = if self.checkpoint_due { taken } else { self.upto };

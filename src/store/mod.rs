@@ -16,6 +16,7 @@ mod checkpoint;
 mod codec;
 mod disk;
 mod heard;
+mod hourly;
 mod keeper;
 mod load;
 mod names;

@@ -1,18 +1,14 @@
 //! Dropping profiles of entities that never came again. Those that do are dropped when
 //! they are observed, by the learner; nobody else looks at the rest.
 
-use std::ops::Bound;
-use std::time::{Duration, Instant};
-
 use super::batch::Batch;
 use super::disk::{Disk, Fault};
+use super::hourly::Hourly;
 use super::shelf::{Room, is_common};
 use super::{Store, codec};
 use crate::learn::Bounds;
 use crate::model::{Seconds, Timestamp};
 
-/// How often all are looked at.
-const EVERY: Duration = Duration::from_secs(3600);
 /// So many at once: a fraction of a millisecond.
 const AT_ONCE: usize = 256;
 /// There may be so many times as many profiles as the cache may hold entities. Where there
@@ -23,9 +19,7 @@ const MOST_HALVINGS: i32 = 12;
 /// How far the look at all profiles is.
 #[derive(Debug)]
 pub(super) struct Retention {
-    /// The last one that was looked at, where a look is under way.
-    after: Option<Vec<u8>>,
-    next: Instant,
+    hourly: Hourly,
     stayed: usize,
     halvings: i32,
     dropped: u64,
@@ -33,7 +27,7 @@ pub(super) struct Retention {
 
 impl Retention {
     pub(super) fn new() -> Self {
-        Retention { after: None, next: Instant::now() + EVERY, stayed: 0, halvings: 0, dropped: 0 }
+        Retention { hourly: Hourly::new(), stayed: 0, halvings: 0, dropped: 0 }
     }
 
     /// Looks at some profiles, where it is time to. `most` is how many entities the cache
@@ -45,16 +39,11 @@ impl Retention {
         most: usize,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let after = match self.after.take() {
-            Some(after) => after,
-            None if Instant::now() >= self.next => Vec::new(),
-            None => return Ok(()),
-        };
+        let Some(left) = self.hourly.left() else { return Ok(()) };
         let stays: Seconds = Bounds::default().retention / 2f64.powi(self.halvings);
         let mut batch = Batch::new(store, disk);
         let mut unreadable = Vec::new();
-        let range = (Bound::Excluded(after), Bound::Unbounded);
-        for entry in disk.room(Room::Profiles).range(range).take(AT_ONCE) {
+        for entry in disk.room(Room::Profiles).range(left).take(AT_ONCE) {
             let (key, value) = entry.into_inner()?;
             let key = key.to_vec();
             let is_old = !is_common(&key)
@@ -74,11 +63,11 @@ impl Retention {
             } else {
                 self.stayed += 1;
             }
-            self.after = Some(entry.1);
+            self.hourly.looked_at(entry.1);
         }
         batch.commit()?;
         store.set_aside(disk, Room::Profiles, &unreadable)?;
-        if self.after.is_none() {
+        if self.hourly.end_if_over() {
             self.finish(most);
         }
         Ok(())
@@ -99,7 +88,6 @@ impl Retention {
             );
         }
         (self.stayed, self.dropped) = (0, 0);
-        self.next = Instant::now() + EVERY;
     }
 }
 
@@ -146,10 +134,10 @@ mod tests {
         store.waiting.lock().written(&waiting);
 
         let left = |most: usize, retention: &mut Retention| {
-            retention.next = Instant::now();
+            retention.hourly.begin();
             loop {
                 retention.pass(&store, disk, most, Timestamp::now()).unwrap();
-                if retention.after.is_none() {
+                if !retention.hourly.is_under_way() {
                     break disk.room(Room::Profiles).len().unwrap() - InCommon::ALL.len();
                 }
             }

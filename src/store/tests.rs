@@ -31,6 +31,28 @@ fn house(folder: &Path) -> House {
     House { vocabulary, cache, store }
 }
 
+/// One with what is kept in `folder`.
+fn loaded(folder: &Path) -> House {
+    let house = house(folder);
+    house.user();
+    house.load();
+    house
+}
+
+/// Writes what waits, as the last round does.
+fn write(store: &Store, cache: &Cache, plan: &Arc<Plan>) {
+    let (stop, stopped) = channel();
+    drop(stop);
+    store.run(cache, || Some(Arc::clone(plan)), &stopped);
+}
+
+/// Somebody who is kept in `folder`.
+fn kept(folder: &Path) {
+    let first = house(folder);
+    first.set("ann", 1.0);
+    first.close();
+}
+
 impl House {
     fn user(&self) -> (EntityKind, SignalId) {
         let kind = self.vocabulary.kind("user").unwrap();
@@ -54,9 +76,7 @@ impl House {
 
     /// Writes what there is, and is over then.
     fn close(self) -> State {
-        let (stop, stopped) = channel();
-        drop(stop);
-        self.store.run(&self.cache, || Some(Arc::default()), &stopped);
+        write(&self.store, &self.cache, &Arc::default());
         self.store.state(&self.cache)
     }
 }
@@ -73,9 +93,7 @@ fn more_changes_than_notes_are_kept_of_are_found_by_comparing_all() {
     let state = first.close();
     assert_eq!((state.checkpoints, state.written), (0, 2002));
 
-    let second = house(folder.path());
-    second.user();
-    second.load();
+    let second = loaded(folder.path());
     let (kind, _) = second.user();
     assert!(second.cache.forget(kind, "gone"));
     for x in 0..10_000 {
@@ -85,9 +103,7 @@ fn more_changes_than_notes_are_kept_of_are_found_by_comparing_all() {
     let state = second.close();
     assert_eq!((state.checkpoints, state.written), (1, 3), "what is the same is not written");
 
-    let third = house(folder.path());
-    third.user();
-    third.load();
+    let third = loaded(folder.path());
     let found = ["gone", "stays", "busy", "same6", "same7"].map(|id| third.number(id));
     assert_eq!(found, [None, Some(2.0), Some(9999.0), Some(6.0), Some(8.0)]);
     assert_eq!(third.cache.stats().entities, 2002);
@@ -103,9 +119,8 @@ fn what_changes_while_all_is_compared_is_kept_as_it_is_at_last() {
     }
     first.close();
 
-    let second = house(folder.path());
+    let second = loaded(folder.path());
     let (kind, _) = second.user();
-    second.load();
     for x in 0..10_000 {
         second.set("busy", f64::from(x));
     }
@@ -128,9 +143,7 @@ fn what_changes_while_all_is_compared_is_kept_as_it_is_at_last() {
     let entities = second.cache.stats().entities;
     drop(second);
 
-    let third = house(folder.path());
-    third.user();
-    third.load();
+    let third = loaded(folder.path());
     for (id, number) in ids.iter().zip(numbers) {
         assert_eq!(third.number(id), number, "{id}");
     }
@@ -215,9 +228,7 @@ fn what_is_to_be_forgotten_is_so_though_too_much_has_changed_to_note() {
 #[test]
 fn a_kind_that_comes_to_be_known_while_all_is_compared_is_not_written_over() {
     let folder = tempfile::tempdir().unwrap();
-    let first = house(folder.path());
-    first.set("ann", 1.0);
-    first.close();
+    kept(folder.path());
 
     let second = house(folder.path());
     second.load();
@@ -235,18 +246,14 @@ fn a_kind_that_comes_to_be_known_while_all_is_compared_is_not_written_over() {
     assert_eq!(store.state(&second.cache).written, 0);
     second.close();
 
-    let third = house(folder.path());
-    third.user();
-    third.load();
+    let third = loaded(folder.path());
     assert_eq!(third.number("ann"), Some(1.0));
 }
 
 #[test]
 fn a_kind_is_loaded_when_the_catalog_comes_to_know_it() {
     let folder = tempfile::tempdir().unwrap();
-    let first = house(folder.path());
-    first.set("ann", 1.0);
-    first.close();
+    kept(folder.path());
 
     let second = house(folder.path());
     let other = second.vocabulary.kind("other").unwrap();
@@ -262,9 +269,7 @@ fn a_kind_is_loaded_when_the_catalog_comes_to_know_it() {
     second.cache.update(kind, "ann", now, |r| r.set(z, now, Value::Number(3.0))).unwrap();
     second.close();
 
-    let third = house(folder.path());
-    third.user();
-    third.load();
+    let third = loaded(folder.path());
     assert_eq!((third.number("ann"), later.0), (Some(1.0), 1));
     let held = third.cache.read(third.user().0, "ann").unwrap();
     assert_eq!(held.record().unwrap().cells().len(), 2);
@@ -273,9 +278,7 @@ fn a_kind_is_loaded_when_the_catalog_comes_to_know_it() {
 #[test]
 fn what_was_reported_since_is_not_overwritten_by_what_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let first = house(folder.path());
-    first.set("ann", 1.0);
-    first.close();
+    kept(folder.path());
     let second = house(folder.path());
     second.set("ann", 2.0);
     second.load();
@@ -319,10 +322,8 @@ impl Lives {
         learner.keep_at_once();
         drop(learner);
         if let Some(store) = store {
-            let (stop, stopped) = channel();
-            drop(stop);
             let journal = Cache::new(Limits::default(), Secrets::of_keys([1; 16], [2; 16]));
-            store.run(&journal.journaled(), || Some(Arc::default()), &stopped);
+            write(&store, &journal.journaled(), &Arc::default());
         }
         said
     }

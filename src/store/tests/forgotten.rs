@@ -21,9 +21,7 @@ impl House {
 
     /// Writes what waits.
     fn write(&self) {
-        let (stop, stopped) = channel();
-        drop(stop);
-        self.store().run(&self.cache, || Some(Arc::clone(self.learner.plan())), &stopped);
+        super::write(&self.store(), &self.cache, self.learner.plan());
     }
 
     /// As `SignalService/Forget` does; has its part of the cache still to be written.
@@ -63,13 +61,19 @@ fn kept(folder: &Path) {
     first.close();
 }
 
+/// Of these, one has been forgotten, and the disk has not heard of it.
+fn forgotten(folder: &Path) -> House {
+    kept(folder);
+    let mut second = house(Some(folder), 0);
+    second.restore(HOUR);
+    second.forget(second.device, "d1");
+    second
+}
+
 #[test]
 fn nobodys_links_name_a_device_that_is_forgotten_when_that_is_answered() {
     let folder = tempfile::tempdir().unwrap();
-    kept(folder.path());
-    let mut second = house(Some(folder.path()), 0);
-    second.restore(HOUR);
-    second.forget(second.device, "d1");
+    let second = forgotten(folder.path());
     // It is answered now, and the process killed.
     second.write();
     drop(second);
@@ -81,10 +85,7 @@ fn nobodys_links_name_a_device_that_is_forgotten_when_that_is_answered() {
 #[test]
 fn what_is_about_to_be_forgotten_on_disk_is_not_read_again() {
     let folder = tempfile::tempdir().unwrap();
-    kept(folder.path());
-    let mut second = house(Some(folder.path()), 0);
-    second.restore(HOUR);
-    second.forget(second.device, "d1");
+    let mut second = forgotten(folder.path());
     // Another identifier has all links read again, before the disk has heard of it.
     let mut plan = (**second.learner.plan()).clone();
     plan.links.identifiers.push(Identifier {
@@ -137,9 +138,7 @@ fn who_is_forgotten_while_links_come_back_stays_so_and_so_does_a_label_that_wait
     for (kind, id) in [(device, "d1"), (user, "u1")] {
         cache.forget_for_good(kind, id);
     }
-    let (stop, stopped) = channel();
-    drop(stop);
-    store.run(&cache, || Some(Arc::clone(&plan)), &stopped);
+    super::write(&store, &cache, &plan);
     assert_eq!(labelled(&store), ["u2"]);
     assert_eq!(linked(&store), []);
 }
@@ -174,9 +173,7 @@ fn who_is_forgotten_before_their_kind_is_loaded_is_not_put_back() {
     second.cache.forget_for_good(kind, "ann");
     second.load();
     second.close();
-    let third = super::house(folder.path());
-    third.user();
-    third.load();
+    let third = super::loaded(folder.path());
     assert_eq!((third.number("ann"), third.number("bob")), (None, Some(1.0)));
 }
 
@@ -192,13 +189,9 @@ fn a_label_that_waits_when_the_process_ends_is_kept() {
     let observations = Observations::new(100);
     let at = Timestamp::now();
     observations.label(Label { kind: second.user, id: "u1".into(), bad: true, at }).unwrap();
-    let plan = || Some(Arc::clone(&plan));
-    let stopped = || {
-        let (stop, stopped) = channel();
-        drop(stop);
-        stopped
-    };
-    learn::run(second.learner, &observations, plan, |_| (), &stopped());
-    store.run(&cache, plan, &stopped());
+    let (stop, stopped) = channel();
+    drop(stop);
+    learn::run(second.learner, &observations, || Some(Arc::clone(&plan)), |_| (), &stopped);
+    super::write(&store, &cache, &plan);
     assert_eq!(labelled(&store), ["u1"]);
 }

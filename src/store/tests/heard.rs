@@ -1,12 +1,11 @@
 //! When an entity was heard of last outlives the process as well: by that it is forgotten.
 
-use std::time::Instant;
-
-use super::{House, house};
+use super::{House, house, loaded};
 use crate::model::{Catalog, Entities, EntityDecl, EntityKind, Timestamp, Value};
 use crate::signals::{Held, Kinds, RecordBuilder, Summary};
 use crate::store::batch::Batch;
-use crate::store::heard::Heard;
+use crate::store::heard;
+use crate::store::hourly::Hourly;
 
 fn days_ago(days: i64) -> Timestamp {
     Timestamp::from_millis(Timestamp::now().millis() - days * 86_400_000)
@@ -41,24 +40,22 @@ fn who_is_asked_for_again_and_again_is_not_forgotten_by_a_restart() {
         batch.commit().unwrap();
     }
     drop(first);
-    let second = house(folder.path());
+    let second = loaded(folder.path());
     let (kind, _) = second.user();
-    second.load();
     let mut entities = Entities::default();
     entities.set(kind, "asked");
     second.cache.fetch(&entities, Kinds::ALL, days_ago(1));
     {
         let disk = second.store.disk.read();
-        let mut heard = Heard::new();
-        heard.next = Instant::now();
-        heard.pass(&second.store, disk.as_ref().unwrap(), &second.cache).unwrap();
-        assert!(heard.after.is_some(), "they are looked at");
+        let mut hourly = Hourly::new();
+        hourly.begin();
+        heard::pass(&mut hourly, &second.store, disk.as_ref().unwrap(), &second.cache).unwrap();
+        assert!(hourly.is_under_way(), "they are looked at");
     }
     drop(second);
 
-    let third = house(folder.path());
+    let third = loaded(folder.path());
     let (kind, _) = third.user();
-    third.load();
     third.sweep(kind);
     assert_eq!((third.number("asked"), third.number("unasked")), (Some(1.0), None));
 }
@@ -77,9 +74,8 @@ fn who_is_not_heard_of_is_forgotten_whatever_is_computed_of_them() {
     };
     first.cache.derive(kind, "ann", Timestamp::now(), tell).unwrap();
     first.close();
-    let second = house(folder.path());
+    let second = loaded(folder.path());
     let (kind, _) = second.user();
-    second.load();
     assert_eq!(second.number("ann"), Some(1.0));
     second.sweep(kind);
     assert_eq!(second.number("ann"), None);

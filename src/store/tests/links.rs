@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 
 use proptest::prelude::*;
 
@@ -131,9 +130,7 @@ impl House {
     pub(super) fn close(mut self) {
         self.learner.keep();
         if let Some(store) = &self.store {
-            let (stop, stopped) = channel();
-            drop(stop);
-            store.run(&self.cache, || Some(Arc::clone(self.learner.plan())), &stopped);
+            super::write(store, &self.cache, self.learner.plan());
         }
     }
 

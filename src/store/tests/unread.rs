@@ -61,9 +61,7 @@ impl House {
 
     /// Writes what waits.
     fn write(&self) {
-        let (stop, stopped) = channel();
-        drop(stop);
-        self.store.run(&self.cache, || Some(Arc::clone(&self.plan)), &stopped);
+        super::write(&self.store, &self.cache, &self.plan);
     }
 
     fn kept(&self, id: &str) -> Option<crate::learn::Kept> {
